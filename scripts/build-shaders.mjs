@@ -1,0 +1,144 @@
+// Reads shaders/**/*.wgsl and writes the table that packages/tensor calls kernels by: sources, bindings, parameter layouts and the types that check a call.
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { basename, dirname, join, relative, sep } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { parseShader } from './wgsl.mjs'
+
+const key = (s) => (/^[A-Za-z_$][\w$]*$/.test(s) ? s : `'${s}'`)
+const union = (names) => (names.length ? names.map((n) => `'${n}'`).join(' | ') : 'never')
+const literal = (text) => `\`${text.replace(/[\\`]|\$\{/g, '\\$&')}\``
+const object = (entries) => (entries.length ? `{ ${entries.map(([k, v]) => `${key(k)}: ${v}`).join(', ')} }` : '{}')
+
+const head = `// Generated from shaders/*.wgsl by scripts/build-shaders.mjs: change those, not this.
+
+/** A field of a kernel's uniform struct: its byte offset, and how many scalars it has (4 for a vec4, 4n for an array of n vec4). */
+export interface ShaderField {
+  readonly offset: number
+  readonly type: 'u32' | 'i32' | 'f32'
+  readonly count: number
+}
+
+export interface ShaderBinding {
+  readonly name: string
+  readonly index: number
+  readonly access: 'read' | 'read_write' | 'uniform'
+}
+
+/** One entry point of a shader file. */
+export interface ShaderInfo {
+  readonly name: string
+  readonly file: string
+  readonly entry: string
+  /** The whole file without comments; the entry points of one file share it. */
+  readonly source: string
+  /** Those that this entry point uses, in the order of their index. */
+  readonly bindings: readonly ShaderBinding[]
+  /** Size of the uniform struct, 0 where the entry point has none. */
+  readonly paramBytes: number
+  readonly params: Readonly<Record<string, ShaderField>>
+  /** The specialisation constants and their values as written. */
+  readonly constants: Readonly<Record<string, number | boolean>>
+  /** The element types and their scalar types as written. */
+  readonly aliases: Readonly<Record<string, string>>
+  /** Three expressions as written: numbers or names of constants. */
+  readonly workgroupSize: readonly string[]
+}
+`
+
+function kernelType(k) {
+  const buffers = k.bindings.filter((b) => b.access !== 'uniform').map((b) => b.name)
+  const params = Object.entries(k.params).map(([name, f]) => `${key(name)}: ${f.list ? 'readonly number[]' : 'number'}`)
+  return [
+    `  ${key(k.name)}: {`,
+    `    buffers: ${union(buffers)}`,
+    `    params: ${params.length ? `{ ${params.join('; ')} }` : 'Record<string, never>'}`,
+    `    constants: ${union(Object.keys(k.constants))}`,
+    `    aliases: ${union(Object.keys(k.aliases))}`,
+    '  }',
+  ].join('\n')
+}
+
+function kernelInfo(k, source) {
+  const bindings = k.bindings.map((b) => `      { name: '${b.name}', index: ${b.index}, access: '${b.access}' },\n`).join('')
+  const params = Object.entries(k.params).map(([name, f]) => [name, `{ offset: ${f.offset}, type: '${f.type}', count: ${f.count} }`])
+  return [
+    `  ${key(k.name)}: {`,
+    `    name: '${k.name}',`,
+    `    file: '${k.file}',`,
+    `    entry: '${k.entry}',`,
+    `    source: ${source},`,
+    `    bindings: [${bindings ? `\n${bindings}    ` : ''}],`,
+    `    paramBytes: ${k.paramBytes},`,
+    `    params: ${object(params)},`,
+    `    constants: ${object(Object.entries(k.constants))},`,
+    `    aliases: ${object(Object.entries(k.aliases).map(([n, t]) => [n, `'${t}'`]))},`,
+    `    workgroupSize: [${k.workgroupSize.map((w) => `'${w}'`).join(', ')}],`,
+    '  },',
+  ].join('\n')
+}
+
+/** Writes only what changed, so that watchers and `tsc -b` stay quiet; by rename, so that a build beside this one never reads half a file. */
+function writeChanged(path, text) {
+  if (existsSync(path) && readFileSync(path, 'utf8') === text) return false
+  mkdirSync(dirname(path), { recursive: true })
+  const temporary = `${path}.${process.pid}`
+  writeFileSync(temporary, text)
+  renameSync(temporary, path)
+  return true
+}
+
+/** Throws one Error whose message has a line `file:line: what is wrong` for each error found. */
+export function buildShaders({ shaders, out }) {
+  const files = existsSync(shaders)
+    ? readdirSync(shaders, { recursive: true })
+        .filter((f) => f.endsWith('.wgsl'))
+        .sort()
+    : []
+  const errors = []
+  const types = []
+  const infos = []
+  const sources = []
+  const owner = new Map()
+  for (const f of files) {
+    const path = join(shaders, f)
+    const shown = relative(process.cwd(), path).split(sep).join('/')
+    const parsed = parseShader(readFileSync(path, 'utf8'))
+    errors.push(...parsed.errors.map((e) => `${shown}:${e.line}: ${e.message}`))
+    if (parsed.errors.length) continue
+    const base = basename(f, '.wgsl')
+    const single = parsed.entries.length === 1 && parsed.entries[0].entry === 'main'
+    for (const entry of parsed.entries) {
+      const k = { ...entry, name: single ? base : `${base}.${entry.entry}`, file: f.split(sep).join('/') }
+      if (owner.has(k.name)) errors.push(`${shown}:${entry.line}: kernel '${k.name}' is also defined in ${owner.get(k.name)}`)
+      owner.set(k.name, shown)
+      types.push(kernelType(k))
+      infos.push(kernelInfo(k, `s${sources.length}`))
+    }
+    sources.push(`// ${f}\nconst s${sources.length} = ${literal(parsed.source)}\n`)
+  }
+  if (errors.length) throw new Error(`shaders:\n${errors.join('\n')}`)
+  const text = [
+    head,
+    '/** What a call of each kernel must give. */',
+    types.length ? `export interface Kernels {\n${types.join('\n')}\n}\n` : 'export type Kernels = Record<never, never>\n',
+    'export type KernelName = keyof Kernels\n',
+    ...sources,
+    infos.length
+      ? `export const shaders: Readonly<Record<KernelName, ShaderInfo>> = {\n${infos.join('\n')}\n}`
+      : 'export const shaders: Readonly<Record<KernelName, ShaderInfo>> = {}',
+    '',
+  ].join('\n')
+  return { kernels: infos.length, changed: writeChanged(out, text) }
+}
+
+// Alone: node scripts/build-shaders.mjs [folder of shaders] [file to write]
+if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {
+  const root = join(import.meta.dirname, '..')
+  const [shaders = join(root, 'shaders'), out = join(root, 'packages/tensor/src/generated/shaders.ts')] = process.argv.slice(2)
+  try {
+    console.log(`${buildShaders({ shaders, out }).kernels} kernels`)
+  } catch (error) {
+    console.error(error.message)
+    process.exit(1)
+  }
+}
