@@ -1,0 +1,10 @@
+// @bms/autograd: gradients over @bms/tensor, which it re-exports. Importing it makes ops record themselves.
+import './record.js'
+
+export * from '@bms/tensor'
+export { checkpoint } from './checkpoint.js'
+export { backward, type BackwardOptions, grad, type GradOptions } from './engine.js'
+export { customFunction, type FunctionContext, type FunctionDefinition } from './function.js'
+export { gradcheck, type GradcheckOptions, gradgradcheck } from './gradcheck.js'
+export { enableGrad, isGradEnabled, noGrad } from './mode.js'
+export type { Rule, RuleContext, Saves } from './rule.js'

@@ -1,0 +1,148 @@
+// The one place where WGSL is generated: declarations, address arithmetic and the expression of element-wise kernels
+// (map.wgsl) and of what a reduction reads (reduce.wgsl). Sizes, strides, offsets and constants are words of a uniform,
+// so that one pipeline serves every shape and value of the same expression.
+import { computeType, type DType, storageType } from '../dtype.js'
+import { shaders } from '../generated/shaders.js'
+import type { Operand } from '../calls/call.js'
+import { isContiguous, sizeOf } from '../layout.js'
+import { type Expr, linearize } from './expr.js'
+import { type MapOp, mapOps } from './ops.js'
+
+/** How an operand is walked: by the running index, always the same element, or by coordinates. */
+export type Walk = 'linear' | 'scalar' | 'strided'
+
+export function walkOf(o: Operand): Walk {
+  if (sizeOf(o.layout.shape) === 1 || o.layout.strides.every((s, d) => s === 0 || o.layout.shape[d] === 1)) return 'scalar'
+  return isContiguous(o.layout) ? 'linear' : 'strided'
+}
+
+/** Collects uniform words and gives the WGSL that reads them. */
+export class Words {
+  private readonly values: number[] = []
+  private readonly view = new DataView(new ArrayBuffer(4))
+
+  u32(value: number): string {
+    return this.at(this.values.push(value >>> 0) - 1)
+  }
+
+  i32(value: number): string {
+    return `bitcast<i32>(${this.u32(value)})`
+  }
+
+  f32(value: number): string {
+    this.view.setFloat32(0, value)
+    return `bitcast<f32>(${this.u32(this.view.getUint32(0))})`
+  }
+
+  private at(i: number): string {
+    return `params[${i >> 2}].${'xyzw'[i & 3]}`
+  }
+
+  /** The uniform's declaration and bytes; at least one vec4. */
+  get declaration(): string {
+    return `@group(0) @binding(0) var<uniform> params: array<vec4<u32>, ${this.vectors}>;`
+  }
+
+  get vectors(): number {
+    return Math.max(1, Math.ceil(this.values.length / 4))
+  }
+
+  pack(): Uint32Array {
+    const out = new Uint32Array(4 * this.vectors)
+    out.set(this.values)
+    return out
+  }
+}
+
+/** One binding for each storage; read_write where something is written to it. */
+export class Bindings {
+  readonly list: { storage: Operand['storage']; dtype: DType; writable: boolean }[] = []
+
+  constructor(inputs: readonly Operand[], outputs: readonly Operand[]) {
+    for (const o of outputs) this.find(o, true)
+    for (const o of inputs) this.find(o, false)
+  }
+
+  private find(o: Operand, writable: boolean): number {
+    const found = this.list.findIndex((b) => b.storage === o.storage)
+    return found >= 0 ? found : this.list.push({ storage: o.storage, dtype: o.dtype, writable }) - 1
+  }
+
+  name(o: Operand): string {
+    return `buffer${this.list.findIndex((b) => b.storage === o.storage)}`
+  }
+
+  get declarations(): string {
+    return this.list
+      .map((b, i) => `@group(0) @binding(${i + 1}) var<storage, ${b.writable ? 'read_write' : 'read'}> buffer${i}: array<${storageType(b.dtype)}>;`)
+      .join('\n')
+  }
+}
+
+/** `x` as WGSL of the compute type of `dtype`, loaded from an array of its storage type. */
+export function load(name: string, index: string, dtype: DType): string {
+  const element = `${name}[${index}]`
+  if (dtype === 'bool') return `(${element} != 0u)`
+  return dtype === 'f16' ? `f32(${element})` : element
+}
+
+export const store = (value: string, dtype: DType): string => (dtype === 'bool' ? `select(0u, 1u, ${value})` : dtype === 'f16' ? `f16(${value})` : value)
+
+function castTo(value: string, from: DType, to: DType): string {
+  const [a, b] = [computeType(from), computeType(to)]
+  if (from !== 'f16' && to === 'f16') return `f32(f16(${b === a ? value : `f32(${value})`}))`
+  if (a === b) return value
+  if (b === 'bool') return `(${value} != ${a === 'f32' ? '0.0' : a === 'i32' ? '0i' : '0u'})`
+  if (a === 'bool') return `select(${b}(0), ${b}(1), ${value})`
+  return `${b}(${value})`
+}
+
+/** Statements that compute the expressions, and the WGSL names of their results. `read(i)` is the WGSL that loads input i. */
+export function emit(exprs: readonly Expr[], read: (index: number) => string, words: Words): { text: string; results: string[] } {
+  const { lines, roots } = linearize(exprs)
+  const text = lines.map(({ expr, args }, i) => {
+    const names = args.map((a) => `v${a}`)
+    let value: string
+    if (expr.kind === 'input') value = read(expr.index)
+    else if (expr.kind === 'const') value = literal(expr.value, expr.dtype, words)
+    else if (expr.kind === 'cast') value = castTo(names[0]!, expr.args[0].dtype, expr.dtype)
+    else value = (mapOps[expr.op] as MapOp).wgsl(names, expr.args[expr.args.length - 1]!.dtype)
+    return `  let v${i} = ${value};`
+  })
+  return { text: text.join('\n'), results: roots.map((r) => `v${r}`) }
+}
+
+function literal(value: number, dtype: DType, words: Words): string {
+  const type = computeType(dtype)
+  if (type === 'f32') return words.f32(value)
+  if (type === 'i32') return words.i32(value)
+  return type === 'bool' ? (value ? 'true' : 'false') : words.u32(value)
+}
+
+/** The template with the text between its body markers replaced. */
+export function fill(kernel: 'map' | 'reduce.thread' | 'reduce.group', body: string, half: boolean): string {
+  const { source } = shaders[kernel]
+  const from = source.indexOf('// <body>')
+  const to = source.indexOf('// </body>')
+  return `${half ? 'enable f16;\n' : ''}${source.slice(0, from)}${body}\n${source.slice(to)}`
+}
+
+/** Index of an operand at coordinates c0, c1, …: offset + Σ cᵈ·strideᵈ, in wrapping u32 (negative strides work). */
+export function address(offset: string, strides: readonly string[], coordinates: readonly string[]): string {
+  const terms = strides.map((s, d) => (s === '' ? '' : `${coordinates[d]} * ${s}`)).filter((t) => t !== '')
+  return [offset, ...terms].join(' + ')
+}
+
+/** Statements that split `index` into coordinates of `shape` (row-major), named `<prefix>0…`. */
+export function coordinates(index: string, shape: readonly number[], prefix: string, words: Words): { text: string; names: string[] } {
+  const names = shape.map((_, d) => `${prefix}${d}`)
+  const text: string[] = []
+  let rest = index
+  for (let d = shape.length - 1; d > 0; d--) {
+    const size = words.u32(shape[d]!)
+    text.push(`  let ${names[d]} = ${rest} % ${size};`, `  let ${prefix}_${d} = ${rest} / ${size};`)
+    rest = `${prefix}_${d}`
+  }
+  if (shape.length > 0) text.push(`  let ${names[0]} = ${rest};`)
+  return { text: text.join('\n'), names }
+}

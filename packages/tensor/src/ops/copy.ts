@@ -1,0 +1,53 @@
+// Copies: contiguous, clone, cast, and the two in-place writes that everything which lives on (parameters, statistics)
+// is updated with.
+import { MapCall } from '../calls/map.js'
+import { checkDType, type DType } from '../dtype.js'
+import { ArgumentError } from '../errors.js'
+import { broadcastTo, sameShape } from '../layout.js'
+import { cast as castExpr, constant, input } from '../map/expr.js'
+import { Tensor } from '../tensor.js'
+import { traced } from '../trace.js'
+import { checkTensor, launchMap } from './launch.js'
+
+const copyOf = (op: string, x: Tensor, dtype: DType = x.dtype): Tensor => launchMap(op, x.device, x.shape, castExpr(input(0, x.dtype), dtype), [x])
+
+Tensor.prototype.compact = function (this: Tensor) {
+  return copyOf('contiguous', this)
+}
+
+/** The tensor itself where it is row-major without gaps, else a copy that is. */
+export function contiguous(x: Tensor): Tensor {
+  return x.isContiguous ? x : clone(x)
+}
+
+/** A copy with its own memory, row-major. */
+export const clone = (x: Tensor): Tensor => traced('clone', [x], {}, () => copyOf('clone', x))
+
+/** The values in another dtype: to bool as ≠ 0, to integers towards zero. The tensor itself if it has that dtype. */
+export function cast(x: Tensor, dtype: DType): Tensor {
+  checkDType('cast', dtype)
+  return dtype === x.dtype ? x : traced('cast', [x], { dtype, from: x.dtype }, () => copyOf('cast', x, dtype))
+}
+
+/** The same values without history: no gradient flows through. Shares the memory. */
+export const detach = (x: Tensor): Tensor => traced('detach', [x], {}, () => x.view(x.layout))
+
+/** Overwrites `target` with the values of `source`, broadcast and cast. In place; not differentiable. */
+export function copy_(target: Tensor, source: Tensor): Tensor {
+  checkTensor('copy_', source, 'the source')
+  if (target.size === 0) return target
+  const aliased = source.storage === target.storage && (source.layout.offset !== target.layout.offset || !sameShape(source.strides, target.strides))
+  const from = aliased ? copyOf('copy_', source) : source
+  const layout = broadcastTo('copy_', from.layout, target.shape)
+  const expr = castExpr(input(0, from.dtype), target.dtype)
+  target.device.stream.run(new MapCall('copy_', target.shape, [expr], [{ storage: from.storage, layout, dtype: from.dtype }], [target], true))
+  if (aliased) from.dispose()
+  return target
+}
+
+/** Overwrites every element with `value`. In place. */
+export function fill_(target: Tensor, value: number): Tensor {
+  if (typeof value !== 'number') throw new ArgumentError('fill_', `a number is needed, got ${typeof value}`)
+  if (target.size > 0) target.device.stream.run(new MapCall('fill_', target.shape, [castExpr(constant(value, target.dtype), target.dtype)], [], [target], true))
+  return target
+}

@@ -1,0 +1,88 @@
+// Reductions over any dims: sum, mean, max, min, prod, and what is built from them.
+import { ReduceCall, type ReduceOp } from '../calls/reduce.js'
+import { type DType, isFloat } from '../dtype.js'
+import { ShapeError } from '../errors.js'
+import { normalDims, sizeOf } from '../layout.js'
+import { input } from '../map/expr.js'
+import type { Tensor } from '../tensor.js'
+import { traced } from '../trace.js'
+import { cast } from './copy.js'
+import { div, sqrt, square, sub } from './elementwise.js'
+import { full } from './create.js'
+import { empty } from './launch.js'
+import { reshape } from './views.js'
+
+/** A dim, several, or none given: all. */
+export type Dims = number | readonly number[]
+
+/** Options that force an algorithm; for tests and benches. */
+export interface ReduceOptions {
+  algorithm?: 'thread' | 'group'
+}
+
+/** The shape after reducing. */
+export function reducedShape(shape: readonly number[], dims: readonly number[], keepdim: boolean): number[] {
+  return keepdim ? shape.map((s, d) => (dims.includes(d) ? 1 : s)) : shape.filter((_, d) => !dims.includes(d))
+}
+
+function reduce(op: string, kind: ReduceOp, x: Tensor, dims: Dims | undefined, keepdim: boolean, dtype: DType, scale: (n: number) => number, options: ReduceOptions = {}): Tensor {
+  const which = normalDims(op, dims, x.ndim)
+  const shape = reducedShape(x.shape, which, keepdim)
+  const n = sizeOf(which.map((d) => x.shape[d]!))
+  if (n === 0 && (kind === 'max' || kind === 'min')) throw new ShapeError(op, `the ${op} of no elements is undefined: shape [${x.shape.join(', ')}], dims [${which.join(', ')}]`, { shape: x.shape, dims: which })
+  return traced(op, [x], { dims: which, keepdim, count: n }, () => {
+    if (n === 0) return full(shape, kind === 'prod' ? 1 : op === 'mean' ? Number.NaN : 0, { dtype, device: x.device })
+    const out = empty(op, x.device, shape, dtype)
+    if (out.size > 0) x.device.stream.run(new ReduceCall(op, kind, x.shape, which, input(0, x.dtype), [x], out, scale(n), options.algorithm))
+    return out
+  })
+}
+
+const one = (): number => 1
+const summed = (t: DType): DType => (t === 'bool' ? 'i32' : t)
+
+/** Sum over `dims` (all by default). f16 is summed in f32; bool counts as i32. */
+export const sum = (x: Tensor, dims?: Dims, keepdim = false, options?: ReduceOptions): Tensor => reduce('sum', 'sum', x, dims, keepdim, summed(x.dtype), one, options)
+
+/** Mean over `dims`. Integers give f32; the mean of nothing is NaN. */
+export const mean = (x: Tensor, dims?: Dims, keepdim = false, options?: ReduceOptions): Tensor => {
+  const from = isFloat(x.dtype) ? x : cast(x, 'f32')
+  return reduce('mean', 'sum', from, dims, keepdim, from.dtype, (n) => 1 / n, options)
+}
+
+/** Largest element; NaN wins. (PyTorch's amax: equal elements share the gradient.) */
+export const max = (x: Tensor, dims?: Dims, keepdim = false, options?: ReduceOptions): Tensor => reduce('max', 'max', x, dims, keepdim, x.dtype, one, options)
+export const min = (x: Tensor, dims?: Dims, keepdim = false, options?: ReduceOptions): Tensor => reduce('min', 'min', x, dims, keepdim, x.dtype, one, options)
+export const prod = (x: Tensor, dims?: Dims, keepdim = false, options?: ReduceOptions): Tensor => reduce('prod', 'prod', x, dims, keepdim, summed(x.dtype), one, options)
+
+/** True where all elements (any element) are ≠ 0. */
+export const all = (x: Tensor, dims?: Dims, keepdim = false): Tensor => min(cast(x, 'bool'), dims, keepdim)
+export const any = (x: Tensor, dims?: Dims, keepdim = false): Tensor => max(cast(x, 'bool'), dims, keepdim)
+
+/** Variance over `dims`; `correction` 1 divides by n-1 (PyTorch's default), 0 by n. Two passes, so it does not cancel. */
+export function variance(x: Tensor, dims?: Dims, keepdim = false, correction = 1): Tensor {
+  const which = normalDims('var', dims, x.ndim)
+  const n = sizeOf(which.map((d) => x.shape[d]!))
+  const centred = sub(x, mean(x, which, true))
+  return div(sum(square(centred), which, keepdim), Math.max(0, n - correction))
+}
+
+export const std = (x: Tensor, dims?: Dims, keepdim = false, correction = 1): Tensor => sqrt(variance(x, dims, keepdim, correction))
+
+/** Euclidean norm over `dims`. */
+export const norm = (x: Tensor, dims?: Dims, keepdim = false): Tensor => sqrt(sum(square(x), dims, keepdim))
+
+/** Mean and variance of one pass's worth of dims, for the normalising layers: [mean, biased variance], dims kept. */
+export function moments(x: Tensor, dims: Dims): [Tensor, Tensor] {
+  const m = mean(x, dims, true)
+  return [m, mean(square(sub(x, m)), dims, true)]
+}
+
+/** Adds up what broadcasting spread: the gradient of an expanded operand. */
+export function sumTo(x: Tensor, shape: readonly number[]): Tensor {
+  const lead = x.ndim - shape.length
+  const dims = x.shape.map((_, d) => d).filter((d) => d < lead || (shape[d - lead] === 1 && x.shape[d] !== 1))
+  if (dims.length === 0) return x.ndim === shape.length ? x : reshape(x, shape)
+  return reshape(sum(x, dims), shape)
+}
+

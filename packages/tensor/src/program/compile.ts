@@ -1,0 +1,176 @@
+// compile(fn): runs a function once with the stream recording, and gives back one that replays what it did. Shapes,
+// dtypes and host decisions are fixed by the recording; every value that may change is data in a buffer.
+import type { Device } from '../device/device.js'
+import { currentDevice } from '../device/init.js'
+import { ArgumentError, formatShape } from '../errors.js'
+import { copy_ } from '../ops/copy.js'
+import { empty } from '../ops/launch.js'
+import { keep, visitTensors } from '../scope.js'
+import { isTensor, Tensor } from '../tensor.js'
+import type { Rewrites } from './optimise.js'
+import { Program, type ProgramStats } from './program.js'
+import type { KernelTime } from './profile.js'
+import { Recorder } from './recorder.js'
+
+export interface CompileOptions {
+  /** Switches single rewrites off: for tests that compare. */
+  rewrites?: Rewrites
+  /** Programs kept for different input shapes; the oldest goes first. Default 8. */
+  maxPrograms?: number
+}
+
+/** A compiled function: call it like the original. */
+export interface Compiled<A extends unknown[], R> {
+  /**
+   * Runs the step. The first call with new input shapes or dtypes records and builds it. The returned tensors are the step's own: the next call
+   * overwrites them, so read them (`await x.data()`) or `clone()` them before.
+   */
+  (...args: A): R
+  /** Records and builds the step for such arguments, its pipelines in parallel, without running it. */
+  prepare(...args: A): Promise<void>
+  /** Of the program that ran (or was prepared) last: what it holds and does. */
+  stats(): ProgramStats
+  /** Time of each kernel. Runs the step once. */
+  profile(): Promise<KernelTime[]>
+  /** The listing, one line a dispatch. */
+  toString(): string
+  /** Frees the programs and their results. */
+  dispose(): void
+}
+
+interface Entry<R> {
+  program: Program
+  inputs: Tensor[]
+  result: R
+}
+
+function mapTensors(tree: unknown, of: (t: Tensor) => unknown): unknown {
+  if (isTensor(tree)) return of(tree)
+  if (Array.isArray(tree)) return tree.map((x) => mapTensors(x, of))
+  if (typeof tree === 'object' && tree !== null && (Object.getPrototypeOf(tree) === Object.prototype || Object.getPrototypeOf(tree) === null)) {
+    return Object.fromEntries(Object.entries(tree).map(([k, v]) => [k, mapTensors(v, of)]))
+  }
+  return tree
+}
+
+/** The tensors of the arguments in order, and a text equal for arguments that the same program serves. */
+function signature(args: readonly unknown[]): { tensors: Tensor[]; key: string } {
+  const tensors: Tensor[] = []
+  const text = (x: unknown, where: string): string => {
+    if (isTensor(x)) {
+      tensors.push(x)
+      return `${x.dtype}[${x.shape.join(',')}]`
+    }
+    if (Array.isArray(x)) return `(${x.map((v, i) => text(v, `${where}[${i}]`)).join(' ')})`
+    if (typeof x === 'object' && x !== null && Object.getPrototypeOf(x) === Object.prototype) return `{${Object.entries(x).map(([k, v]) => `${k}:${text(v, `${where}.${k}`)}`).join(' ')}}`
+    if (x === undefined || x === null) return String(x)
+    throw new ArgumentError('compile', `${where} is a ${typeof x}: a compiled step would freeze it; pass a tensor (tensor(${JSON.stringify(x)})) so that it can change between calls, or close over it if it never changes`, { argument: where })
+  }
+  const key = args.map((a, i) => text(a, `argument ${i + 1}`)).join(';')
+  return { tensors, key }
+}
+
+/**
+ * Compiles a step: forward passes, gradients, optimiser updates, whatever ops `fn` uses. `fn` runs once for each set of input shapes; inside it,
+ * values cannot be read, and host code (branches, counters, prints) is not repeated by later calls. Parameters, optimiser state and other tensors
+ * from outside are updated in place. Arguments are tensors, also in arrays and plain objects.
+ */
+export function compile<A extends unknown[], R>(fn: (...args: A) => R, options: CompileOptions = {}): Compiled<A, R> {
+  const entries = new Map<string, Entry<R>>()
+  let last: Entry<R> | null = null
+
+  const record = (device: Device, args: A, tensors: readonly Tensor[]): Entry<R> => {
+    const { stream } = device
+    stream.flush()
+    const inputs = tensors.map((t) => {
+      const input = keep(empty('compile', device, t.shape, t.dtype))
+      t.trace?.transfer?.(input)
+      return input
+    })
+    const recorder = new Recorder(device)
+    stream.recorder = recorder
+    let result: R
+    try {
+      let next = 0
+      result = fn(...(mapTensors(args, () => inputs[next++]) as A))
+    } catch (error) {
+      recorder.release()
+      for (const t of inputs) t.dispose()
+      throw error
+    } finally {
+      stream.recorder = null
+    }
+    if ((result as unknown) instanceof Promise) {
+      recorder.release()
+      throw new ArgumentError('compile', 'the function is async; a step is recorded in one go: return tensors and await their data() outside')
+    }
+    const returned: Tensor[] = []
+    visitTensors(result, isTensor, (t) => returned.push(t))
+    const program = new Program(device, recorder, new Set(returned.map((t) => t.storage).filter((s) => recorder.planned.has(s))), options.rewrites ?? {})
+    const result2 = mapTensors(result, (t) => keep(new Tensor(program.result((t as Tensor).storage).retain(), (t as Tensor).layout, (t as Tensor).dtype))) as R
+    return { program, inputs, result: result2 }
+  }
+
+  const drop = (entry: Entry<R>): void => {
+    entry.program.dispose()
+    for (const t of entry.inputs) t.dispose()
+    visitTensors(entry.result, isTensor, (t) => t.dispose())
+  }
+
+  const find = (args: A): { entry: Entry<R>; tensors: Tensor[] } | null => {
+    const { tensors, key } = signature(args)
+    const device = tensors[0]?.device ?? currentDevice()
+    if (device.stream.recorder) return null
+    let entry = entries.get(key)
+    if (!entry) {
+      if (entries.size >= (options.maxPrograms ?? 8)) {
+        const [oldest, gone] = entries.entries().next().value!
+        device.debug(1, () => `compile: drops the program for ${oldest}`)
+        drop(gone)
+        entries.delete(oldest)
+      }
+      entry = record(device, args, tensors)
+      entries.set(key, entry)
+    }
+    last = entry
+    return { entry, tensors }
+  }
+
+  const compiled = ((...args: A): R => {
+    const found = find(args)
+    // Inside another step being recorded this one is simply part of it.
+    if (!found) return fn(...args)
+    const { entry, tensors } = found
+    tensors.forEach((t, i) => copyInput(t, entry.inputs[i]!))
+    entry.program.run()
+    return entry.result
+  }) as Compiled<A, R>
+
+  const current = (what: string): Program => {
+    if (!last) throw new ArgumentError(what, 'the step has not run yet; call it, or await prepare(…), first')
+    return last.program
+  }
+  compiled.prepare = async (...args) => {
+    await find(args)?.entry.program.prepare()
+  }
+  compiled.stats = () => current('stats').stats()
+  compiled.profile = () => current('profile').profile()
+  compiled.toString = () => current('toString').toString()
+  compiled.dispose = () => {
+    for (const entry of entries.values()) drop(entry)
+    entries.clear()
+    last = null
+  }
+  return compiled
+}
+
+/** Input data into the step's own buffer: a plain copy where the layout allows it. */
+function copyInput(from: Tensor, to: Tensor): void {
+  if (from.shape.length !== to.shape.length) throw new ArgumentError('compile', `input of shape ${formatShape(from.shape)} does not fit ${formatShape(to.shape)}`)
+  const bytes = from.dtype === 'f16' ? 2 : 4
+  const start = from.layout.offset * bytes
+  const size = from.size * bytes
+  if (from.isContiguous && start % 4 === 0 && size % 4 === 0) from.device.stream.copy('compile', from.storage, start, to.storage, 0, size)
+  else copy_(to, from)
+}
+

@@ -1,0 +1,51 @@
+// Where the floor above watches: every op passes through `traced`, and an observer (autograd) may note what was computed
+// from what. This package knows nothing of gradients.
+import type { Tensor } from './tensor.js'
+
+/** What an op was asked: its name, its tensor inputs and results, and its fixed attributes. */
+export interface OpRecord {
+  readonly op: string
+  readonly inputs: readonly Tensor[]
+  readonly outputs: readonly Tensor[]
+  readonly attrs: Attrs
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: every op has attributes of its own
+export type Attrs = Record<string, any>
+
+/** What an observer hangs on a tensor. */
+export interface Trace {
+  /** Names the tensors that it keeps alive; what is in `seen` was already visited. */
+  visit(fn: (t: Tensor) => void, seen: Set<unknown>): void
+  /** Marks `to` as standing for the tensor that this trace hangs on: the input of a compiled step. */
+  transfer?(to: Tensor): void
+}
+
+type Observer = (record: OpRecord) => void
+
+let observer: Observer | null = null
+let depth = 0
+
+/** Installs the one observer. */
+export const observeOps = (fn: Observer): void => {
+  observer = fn
+}
+
+/** Runs the op; the observer sees it as one step, whatever other ops it uses inside. */
+export function traced(op: string, inputs: readonly Tensor[], attrs: Attrs, compute: () => Tensor): Tensor {
+  return tracedAll(op, inputs, attrs, () => [compute()])[0]!
+}
+
+/** The same for ops with several results. */
+export function tracedAll(op: string, inputs: readonly Tensor[], attrs: Attrs, compute: () => Tensor[]): Tensor[] {
+  if (!observer || depth > 0) return compute()
+  depth++
+  let outputs: Tensor[]
+  try {
+    outputs = compute()
+  } finally {
+    depth--
+  }
+  observer({ op, inputs, outputs, attrs })
+  return outputs
+}

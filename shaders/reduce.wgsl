@@ -1,0 +1,251 @@
+// Reductions: sum, max, min or product of an expression over some dims. The part between the body markers is generated
+// (packages/tensor/src/map/codegen.ts): value(o, r) is the r-th element of the o-th result, so that what comes before a
+// sum is computed while summing. Two ways: one invocation a result (many results, or a CPU adapter, where barriers
+// split the loops), or one workgroup a result.
+
+const WG: u32 = 64u;
+// 0 sum, 1 max, 2 min, 3 product
+const OP: u32 = 0u;
+// What is accumulated in.
+alias T = f32;
+
+fn is_nan(x: f32) -> bool {
+  return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u;
+}
+
+fn is_inf(x: f32) -> bool {
+  return (bitcast<u32>(x) & 0x7fffffffu) == 0x7f800000u;
+}
+
+fn sign_(x: f32) -> f32 {
+  return select(sign(x), x, is_nan(x));
+}
+
+fn exp_(x: f32) -> f32 {
+  return exp(x);
+}
+
+fn expm1_(x: f32) -> f32 {
+  if (abs(x) < 0.25) {
+    return x * (1.0 + x * (0.5 + x * (0.16666667 + x * (0.041666668 + x * (0.008333334 + x * (0.0013888889 + x * 0.0001984127))))));
+  }
+  return exp(x) - 1.0;
+}
+
+fn log_(x: f32) -> f32 {
+  return log(x);
+}
+
+// log(1+x) by the classic correction of the rounding of 1+x.
+fn log1p_(x: f32) -> f32 {
+  let u = 1.0 + x;
+  let d = u - 1.0;
+  if (d == 0.0) {
+    return x;
+  }
+  if (is_inf(u)) {
+    return u;
+  }
+  return log(u) * (x / d);
+}
+
+fn sqrt_(x: f32) -> f32 {
+  return sqrt(x);
+}
+
+fn rsqrt_(x: f32) -> f32 {
+  return 1.0 / sqrt(x);
+}
+
+// exp(2x) overflows from 44 on; beyond 10 the result is 1 in f32. Near 0 the quotient cancels: a series there.
+fn tanh_(x: f32) -> f32 {
+  let y = clamp(x, -10.0, 10.0);
+  let s = y * y;
+  let series = y * (1.0 - s * (0.33333334 - s * (0.13333334 - s * (0.053968254 - s * 0.021869488))));
+  let e = exp(2.0 * y);
+  let t = select((e - 1.0) / (e + 1.0), series, abs(y) < 0.25);
+  return select(t, x, is_nan(x));
+}
+
+fn sigmoid_(x: f32) -> f32 {
+  let e = exp(-abs(x));
+  return select(1.0, e, x < 0.0) / (1.0 + e);
+}
+
+// log(1 + exp(x)), without overflow.
+fn softplus_(x: f32) -> f32 {
+  return relu_(x) + log1p_(exp(-abs(x)));
+}
+
+fn silu_(x: f32) -> f32 {
+  return x * sigmoid_(x);
+}
+
+// Abramowitz and Stegun 7.1.26 has 1.5e-7 absolute error; near 0 a series keeps the relative error small.
+fn erf_(x: f32) -> f32 {
+  let a = abs(x);
+  let s = x * x;
+  let series = 1.1283791671 * x * (1.0 - s * (0.33333333333 - s * (0.1 - s * (0.02380952381 - s * (0.00462962963 - s * 0.000757575758)))));
+  let t = 1.0 / (1.0 + 0.3275911 * a);
+  let tail = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429)))) * exp(-s);
+  return select(sign(x) * (1.0 - tail), series, a < 0.5);
+}
+
+fn gelu_(x: f32) -> f32 {
+  return 0.5 * x * (1.0 + erf_(x * 0.70710678118));
+}
+
+fn gelu_tanh_(x: f32) -> f32 {
+  return 0.5 * x * (1.0 + tanh_(0.79788456080 * (x + 0.044715 * x * x * x)));
+}
+
+fn relu_(x: f32) -> f32 {
+  return select(x, 0.0, x < 0.0);
+}
+
+fn leaky_relu_(x: f32, slope: f32) -> f32 {
+  return select(x, x * slope, x < 0.0);
+}
+
+fn elu_(x: f32, alpha: f32) -> f32 {
+  return select(x, alpha * expm1_(x), x < 0.0);
+}
+
+// NaN wins, as in PyTorch.
+fn max_(a: f32, b: f32) -> f32 {
+  return select(select(b, a, a > b), a, is_nan(a));
+}
+
+fn min_(a: f32, b: f32) -> f32 {
+  return select(select(b, a, a < b), a, is_nan(a));
+}
+
+fn clamp_(x: f32, low: f32, high: f32) -> f32 {
+  return select(min_(max_(x, low), high), x, is_nan(x));
+}
+
+// WGSL's pow is undefined for negative bases; whole exponents have a value there.
+fn pow_(x: f32, y: f32) -> f32 {
+  if (y == 0.0) {
+    return 1.0;
+  }
+  if (y == 1.0) {
+    return x;
+  }
+  if (y == 2.0) {
+    return x * x;
+  }
+  if (y == 3.0) {
+    return x * x * x;
+  }
+  if (y == 0.5) {
+    return sqrt(x);
+  }
+  if (y == -1.0) {
+    return 1.0 / x;
+  }
+  let magnitude = pow(abs(x), y);
+  if (x >= 0.0 || is_nan(x)) {
+    return magnitude;
+  }
+  let whole = floor(y) == y;
+  let odd = whole && floor(y * 0.5) * 2.0 != y;
+  let nan = bitcast<f32>(0x7fc00000u | (bitcast<u32>(y) & 1u));
+  return select(nan, select(magnitude, -magnitude, odd), whole);
+}
+
+fn floor_div_i(a: i32, b: i32) -> i32 {
+  let q = a / b;
+  return select(q, q - 1, a % b != 0 && (a < 0) != (b < 0));
+}
+
+fn remainder_(a: f32, b: f32) -> f32 {
+  return a - floor(a / b) * b;
+}
+
+fn remainder_i(a: i32, b: i32) -> i32 {
+  let r = a % b;
+  return select(r, r + b, r != 0 && (r < 0) != (b < 0));
+}
+
+// <body>
+@group(0) @binding(0) var<uniform> params: array<vec4<u32>, 1>;
+@group(0) @binding(1) var<storage, read_write> buffer0: array<f32>;
+@group(0) @binding(2) var<storage, read> buffer1: array<f32>;
+
+fn value(o: u32, r: u32) -> f32 {
+  return buffer1[o * params[0].y + r];
+}
+
+fn finish(o: u32, total: f32) {
+  buffer0[o] = total * bitcast<f32>(params[0].z);
+}
+
+fn start() -> f32 {
+  return bitcast<f32>(params[0].w);
+}
+// </body>
+
+fn combine(a: T, b: T) -> T {
+  if (OP == 0u) {
+    return a + b;
+  }
+  if (OP == 1u) {
+    return T(select(select(b, a, a > b), a, is_nan(f32(a))));
+  }
+  if (OP == 2u) {
+    return T(select(select(b, a, a < b), a, is_nan(f32(a))));
+  }
+  return a * b;
+}
+
+@compute @workgroup_size(WG)
+fn thread(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+  let o = (group.y * groups.x + group.x) * WG + local;
+  if (o >= params[0].x) {
+    return;
+  }
+  let n = params[0].y;
+  // Four partial results: shorter chains of rounding errors, and no waiting for the sum before.
+  var a = start();
+  var b = start();
+  var c = start();
+  var d = start();
+  var r = 0u;
+  for (; r + 3u < n; r += 4u) {
+    a = combine(a, value(o, r));
+    b = combine(b, value(o, r + 1u));
+    c = combine(c, value(o, r + 2u));
+    d = combine(d, value(o, r + 3u));
+  }
+  for (; r < n; r++) {
+    a = combine(a, value(o, r));
+  }
+  finish(o, combine(combine(a, b), combine(c, d)));
+}
+
+var<workgroup> partial: array<T, WG>;
+
+@compute @workgroup_size(WG)
+fn group(@builtin(workgroup_id) group_id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+  let o = group_id.y * groups.x + group_id.x;
+  let inside = o < params[0].x;
+  let n = params[0].y;
+  var total = start();
+  if (inside) {
+    for (var r = local; r < n; r += WG) {
+      total = combine(total, value(o, r));
+    }
+  }
+  partial[local] = total;
+  workgroupBarrier();
+  for (var half = WG / 2u; half > 0u; half /= 2u) {
+    if (local < half) {
+      partial[local] = combine(partial[local], partial[local + half]);
+    }
+    workgroupBarrier();
+  }
+  if (inside && local == 0u) {
+    finish(o, partial[0]);
+  }
+}

@@ -1,0 +1,21 @@
+// What the tests of the GPU share: one device for the whole run, and comparisons of numbers that know NaN and infinity.
+import { type Device, init } from '@bms/tensor/node'
+import { options } from '../support/options.js'
+
+let device: Promise<Device> | null = null
+
+/** The device that all tests use, on the adapter that BMS_TEST_ADAPTER or the test run's --adapter names. */
+export function ready(): Promise<Device> {
+  device ??= init({ adapter: (process.env['BMS_TEST_ADAPTER'] as 'auto' | undefined) ?? options.adapter })
+  return device
+}
+
+/** Throws unless every number is within tolerance · max(1, |expected|); NaN equals NaN, infinities equal themselves. Tolerance 0: the same numbers. */
+export function close(actual: ArrayLike<number>, expected: ArrayLike<number>, tolerance = 1e-5): void {
+  if (actual.length !== expected.length) throw new Error(`${actual.length} numbers, expected ${expected.length}`)
+  for (let i = 0; i < expected.length; i++) {
+    const [a, e] = [actual[i]!, expected[i]!]
+    if (a === e || (Number.isNaN(a) && Number.isNaN(e))) continue
+    if (!(Math.abs(a - e) <= tolerance * Math.max(1, Math.abs(e)))) throw new Error(`element ${i} is ${a}, expected ${e} (tolerance ${tolerance})`)
+  }
+}
