@@ -1,6 +1,6 @@
 // Reverse mode: walks the recorded graph from outputs to inputs, newest node first, asking each node's rule for the
 // gradients of its inputs and adding up where paths meet.
-import { add, BmsError, clone, collect, formatShape, keep, onesLike, sameShape, ShapeError, type Tensor } from '@bms/tensor'
+import { add, BmsError, clone, collect, formatShape, keep, onesLike, sameShape, ShapeError, type Storage, type Tensor } from '@bms/tensor'
 import { type Node, type Place, placeOf } from './graph.js'
 import { enableGrad, noGrad } from './mode.js'
 
@@ -28,7 +28,7 @@ class Flow {
   /** Tensors that this pass made, and may free. */
   private readonly ours = new Set<Tensor>()
 
-  constructor(private readonly freeing: boolean) {}
+  constructor(private readonly createGraph: boolean) {}
 
   own(made: Iterable<Tensor>): void {
     for (const t of made) this.ours.add(t)
@@ -41,7 +41,7 @@ class Flow {
   drop(t: Tensor): void {
     const left = (this.holders.get(t) ?? 1) - 1
     this.holders.set(t, left)
-    if (left <= 0 && this.freeing && this.ours.has(t)) t.dispose()
+    if (left <= 0 && !this.createGraph && this.ours.has(t)) t.dispose()
   }
 
   add(place: Place, g: Tensor): void {
@@ -51,7 +51,7 @@ class Flow {
       this.hold(g)
       return
     }
-    const { result, made } = collect(() => add(before, g))
+    const { result, made } = collect(() => (this.createGraph ? enableGrad : noGrad)(() => add(before, g)))
     this.own(made)
     this.at.set(place, result)
     this.hold(result)
@@ -84,13 +84,17 @@ function nodesBetween(outputs: readonly Place[], wanted: ReadonlySet<Place> | nu
       if (wanted && node.parents.some((p) => p && (wanted.has(p) || (p.node && leads.get(p.node))))) leads.set(node, true)
     }
   }
-  for (const [node, on] of leads) if (on) found.push(node)
+  for (const [node, on] of leads) {
+    if (!on) continue
+    node.focus = wanted && ((p) => wanted.has(p) || (p.node !== null && leads.get(p.node) === true))
+    found.push(node)
+  }
   return found.sort((a, b) => b.order - a.order)
 }
 
 /** Gradients at the wanted places (null wanted: at all leaves), from those at the outputs. */
 export function flowBack(outputs: readonly { place: Place; gradient: Tensor }[], wanted: ReadonlySet<Place> | null, createGraph: boolean, retainGraph: boolean): Map<Place, Tensor> {
-  const flow = new Flow(!createGraph)
+  const flow = new Flow(createGraph)
   const results = new Map<Place, Tensor>()
   const nodes = nodesBetween(
     outputs.map((o) => o.place),
@@ -118,7 +122,7 @@ export function flowBack(outputs: readonly { place: Place; gradient: Tensor }[],
       for (const t of kept) if (t) flow.hold(t)
       result.forEach((g, i) => {
         const place = node.parents[i]
-        if (!g || !place) return
+        if (!g || !place || !node.needs(i)) return
         if (!sameShape(g.shape, place.shape)) throw new ShapeError(node.op, `its gradient rule gave ${formatShape(g.shape)} for an input of ${formatShape(place.shape)}`, { op: node.op })
         flow.add(place, g)
       })
@@ -170,8 +174,8 @@ export function grad(outputs: Tensor | readonly Tensor[], inputs: Tensor | reado
     if (!g && !allowUnused) throw new BmsError('NO_GRADIENT', `grad: the outputs do not depend on input ${i + 1} ${formatShape(ins[i]!.shape)}; pass { allowUnused: true } to get null for it`, { input: i })
     return g ?? null
   })
-  // Two inputs may have one gradient; each gets a handle of its own.
-  const seen = new Set<Tensor>()
+  // Two inputs may have one gradient, or one that the caller gave; each gets a handle of its own.
+  const seen = new Set<Tensor | null>(given)
   results.forEach((g, i) => {
     if (g && seen.has(g)) results[i] = sameAs(g)
     else if (g) seen.add(g)
@@ -183,14 +187,20 @@ export function grad(outputs: Tensor | readonly Tensor[], inputs: Tensor | reado
 export function backward(loss: Tensor, options: BackwardOptions = {}): void {
   const { createGraph = false, retainGraph = createGraph } = options
   const from = seeds('backward', [loss], options.gradient ? [options.gradient] : undefined)
-  const used = new Set<Tensor>()
-  for (const [place, g] of flowBack(from, null, createGraph, retainGraph)) {
+  // What lands in grad is nobody else's memory: optimisers and clipping write to it.
+  const used = new Set<Storage>(options.gradient ? [options.gradient.storage] : [])
+  const taken = new Set<Tensor>(options.gradient && [options.gradient])
+  const found = flowBack(from, null, createGraph, retainGraph)
+  for (const [place, g] of found) {
     const before = place.grad
-    const fresh = before || used.has(g)
-    place.grad = keep(before ? add(before, g) : used.has(g) ? clone(g) : g)
-    if (!fresh) used.add(g)
+    const shared = used.has(g.storage) || g.strides.some((s, d) => s === 0 && g.shape[d]! > 1)
+    const mode = createGraph ? enableGrad : noGrad
+    place.grad = keep(before ? mode(() => add(before, g)) : shared ? mode(() => clone(g)) : g)
+    used.add(g.storage)
+    if (place.grad === g) taken.add(g)
     if (before && !createGraph) before.dispose()
   }
+  if (!createGraph) for (const g of found.values()) if (!taken.has(g)) g.dispose()
 }
 
 /** Another handle on the same value, at the same place in the graph. */

@@ -1,9 +1,13 @@
 // What autograd remembers: for each op a node with the values that its gradient rule needs, linked to the places its
 // inputs came from. This is the whole engine's data; engine.ts walks it, rules/ says what the gradients are.
 import { type Attrs, BmsError, type DType, isFloat, type Tensor, type Trace } from '@bms/tensor'
+import { isGradEnabled } from './mode.js'
 import type { Rule, RuleContext } from './rule.js'
 
 let nextOrder = 1
+
+/** Nodes made from now on have at least this order. */
+export const orderNow = (): number => nextOrder
 
 /** A tensor's place in the graph: a leaf (a parameter, `node` null), or the `index`-th result of a node. Views of it in saved values share it. */
 export class Place implements Trace {
@@ -23,6 +27,11 @@ export class Place implements Trace {
 
   transfer(to: Tensor): void {
     if (!this.node) to.trace = new Place(null, 0, to.shape)
+  }
+
+  overwritten(op: string): void {
+    if (!this.node || !isGradEnabled()) return
+    throw new BmsError('IN_PLACE', `${op}: the tensor was made by ${this.node.op}, and gradients flow through it; write to detach() of it, under noGrad(), or compute a new tensor`, { op, madeBy: this.node.op })
   }
 }
 
@@ -50,6 +59,8 @@ export class Node implements RuleContext {
   private readonly dtypes: readonly DType[]
   private readonly savedInputs = new Map<number, Saved>()
   private readonly savedOutputs = new Map<number, Saved>()
+  /** Set by the engine: which places the current pass leads to. */
+  focus: ((place: Place) => boolean) | null = null
   private freed = false
 
   /** Hangs the new places on the results. */
@@ -93,8 +104,10 @@ export class Node implements RuleContext {
     return this.dtypes[i]!
   }
 
+  /** True while the current pass wants the gradient of input i. */
   needs(i: number): boolean {
-    return this.parents[i] !== null
+    const place = this.parents[i]
+    return place != null && (this.focus === null || this.focus(place))
   }
 
   private value(saved: Saved | undefined, what: string): Tensor {

@@ -1,14 +1,15 @@
 // Whether ops are recorded for gradients at this moment.
-let enabled = true
+/** The scopes that are open, the innermost last. Async ones may end in any order. */
+const scopes: { on: boolean }[] = []
 
 /** Is what happens now recorded for gradients? Inside a gradient rule: true exactly under createGraph. */
-export const isGradEnabled = (): boolean => enabled
+export const isGradEnabled = (): boolean => scopes[scopes.length - 1]?.on ?? true
 
 function withGrad<R>(on: boolean, fn: () => R): R {
-  const before = enabled
-  enabled = on
+  const scope = { on }
+  scopes.push(scope)
   const restore = (): void => {
-    enabled = before
+    scopes.splice(scopes.lastIndexOf(scope), 1)
   }
   let result: R
   try {

@@ -75,7 +75,7 @@ export function encode(values: ArrayLike<number>, dtype: DType): Uint8Array<Arra
   }
   if (dtype === 'bool') {
     const out = new Uint32Array(n)
-    for (let i = 0; i < n; i++) out[i] = values[i]! ? 1 : 0
+    for (let i = 0; i < n; i++) out[i] = values[i] !== 0 ? 1 : 0
     return new Uint8Array(out.buffer)
   }
   const out = dtype === 'f32' ? Float32Array.from(values) : dtype === 'i32' ? Int32Array.from(values) : Uint32Array.from(values)

@@ -4,7 +4,7 @@ import { type Tree, tidyWith } from './scope.js'
 import { isTensor } from './tensor.js'
 
 export * from './errors.js'
-export { type DType, type HostArray, type TypedArray, bytesOf, decode, dtypes, encode, isFloat, promote } from './dtype.js'
+export { type DType, type HostArray, type TypedArray, bytesOf, decode, dtypes, encode, floatToHalf, halfToFloat, isFloat, promote } from './dtype.js'
 export { broadcastShapes, contiguousStrides, type Layout, normalDim, normalDims, sameShape, sizeOf } from './layout.js'
 export { type AdapterDescription, Device } from './device/device.js'
 export { type AdapterChoice, type AdapterProvider, currentDevice, describe as describeAdapter, init, type InitOptions, provideAdapters, requestDevice, useDevice } from './device/init.js'

@@ -44,9 +44,17 @@ export const sameShape = (a: readonly number[], b: readonly number[]): boolean =
 
 /** A dim given as -rank…rank-1, as 0…rank-1. */
 export function normalDim(op: string, dim: number, rank: number): number {
-  const d = dim < 0 ? dim + rank : dim
-  if (Number.isInteger(dim) && d >= 0 && d < Math.max(rank, 1)) return d
-  throw new ShapeError(op, `dim ${dim} is out of range for a tensor of ${rank} dims (allowed: ${-rank} to ${rank - 1})`, { dim, rank })
+  // A scalar has no dims, but 0 and -1 are taken, as in PyTorch.
+  const n = Math.max(rank, 1)
+  const d = dim < 0 ? dim + n : dim
+  if (Number.isInteger(dim) && d >= 0 && d < n) return d
+  throw new ShapeError(op, `dim ${dim} is out of range for a tensor of ${rank} dims (allowed: ${-n} to ${n - 1})`, { dim, rank })
+}
+
+/** A dim of a tensor that has some: where a scalar makes no sense. */
+export function properDim(op: string, dim: number, shape: readonly number[]): number {
+  if (shape.length === 0) throw new ShapeError(op, 'a scalar has no dims to work along; reshape it to [1] first', { dim, shape })
+  return normalDim(op, dim, shape.length)
 }
 
 /** One dim, several or all (undefined), as a sorted list without duplicates. */

@@ -45,12 +45,15 @@ export function tidyWith<R>(fn: () => R, isTensor: (x: unknown) => x is Tensor):
     scopes.splice(scopes.indexOf(scope), 1)
     const kept = new Set<Tensor>()
     const seen = new Set<unknown>()
+    // A list of what is left to look at: graphs are too deep for recursion.
+    const left: Tensor[] = []
     const hold = (t: Tensor): void => {
       if (kept.has(t)) return
       kept.add(t)
-      t.trace?.visit(hold, seen)
+      left.push(t)
     }
     visitTensors(result, isTensor, hold)
+    for (let t = left.pop(); t; t = left.pop()) t.trace?.visit(hold, seen)
     const outer = scopes[scopes.length - 1]
     for (const t of scope) {
       if (kept.has(t)) outer?.add(t)

@@ -19,6 +19,8 @@ export interface Trace {
   visit(fn: (t: Tensor) => void, seen: Set<unknown>): void
   /** Marks `to` as standing for the tensor that this trace hangs on: the input of a compiled step. */
   transfer?(to: Tensor): void
+  /** The tensor is about to be overwritten in place; throws where that would make gradients wrong. */
+  overwritten?(op: string): void
 }
 
 type Observer = (record: OpRecord) => void

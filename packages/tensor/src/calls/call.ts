@@ -36,6 +36,8 @@ export interface Call {
   readonly inputs: readonly Operand[]
   /** Everything that is written. */
   readonly outputs: readonly Operand[]
+  /** Read, but through a writable binding: may not share a buffer with what is only read. */
+  readonly exclusive?: readonly Operand[]
   /** True when the result is not a function of the inputs alone (it may not be merged with an equal call). */
   readonly inPlace: boolean
   lower(device: Device): Dispatch[]

@@ -50,6 +50,7 @@ export class KernelCall<K extends KernelName = KernelName> implements Call {
   readonly op: string
   readonly inputs: Operand[] = []
   readonly outputs: Operand[] = []
+  readonly exclusive: Operand[] = []
   readonly inPlace: boolean
 
   private readonly args: KernelArgs<K>
@@ -68,6 +69,7 @@ export class KernelCall<K extends KernelName = KernelName> implements Call {
       if (!operand) throw new Error(`${args.op}: kernel ${info.name} needs the buffer "${b.name}"`)
       if (!isContiguous(operand.layout)) throw new Error(`${args.op}: kernel ${info.name} takes contiguous operands, "${b.name}" is not`)
       if (writes.has(b.name)) this.outputs.push(operand)
+      else if (b.access === 'read_write') this.exclusive.push(operand)
       if (!writes.has(b.name) || updates.has(b.name)) this.inputs.push(operand)
     }
     this.inPlace = updates.size > 0

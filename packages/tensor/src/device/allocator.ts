@@ -43,7 +43,9 @@ export class Allocator {
 
   /** A storage with memory behind it, also while recording: for state, constants and a program's own buffers. */
   allocateNow(op: string, bytes: number): Storage {
-    const size = sizeClass(paddedBytes(bytes))
+    const padded = paddedBytes(bytes)
+    const rounded = sizeClass(padded)
+    const size = rounded <= this.device.limits.maxBufferSize ? rounded : padded
     const buffer = this.pool.get(size)?.pop() ?? this.create(op, size)
     if (buffer.label === POOLED) this.pooled -= size
     buffer.label = op

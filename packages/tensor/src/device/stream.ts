@@ -140,6 +140,8 @@ export class Stream {
     try {
       await reader.mapAsync(GPUMapMode.READ, 0, size)
     } catch (cause) {
+      // The news of a lost device may be a few turns behind.
+      await Promise.race([this.device.lost, new Promise((done) => setTimeout(done, 50))])
       this.device.check(op)
       throw new BmsError('READ_FAILED', `${op}: the device could not be read: ${(cause as Error).message}`, { op }, { cause })
     }

@@ -3,7 +3,7 @@
 import { MapCall } from '../calls/map.js'
 import { promote } from '../dtype.js'
 import { ArgumentError, formatShape, ShapeError } from '../errors.js'
-import { normalDim } from '../layout.js'
+import { properDim } from '../layout.js'
 import { cast as castExpr, constant, input } from '../map/expr.js'
 import type { Tensor } from '../tensor.js'
 import { traced } from '../trace.js'
@@ -14,7 +14,7 @@ import { unsqueeze } from './views.js'
 export function cat(tensors: readonly Tensor[], dim = 0): Tensor {
   if (tensors.length === 0) throw new ArgumentError('cat', 'at least one tensor is needed')
   const first = tensors[0]!
-  const d = normalDim('cat', dim, first.ndim)
+  const d = properDim('cat', dim, first.shape)
   for (const t of tensors) {
     if (t.ndim !== first.ndim || t.shape.some((s, i) => i !== d && s !== first.shape[i])) {
       throw new ShapeError('cat', `shapes ${tensors.map((x) => formatShape(x.shape)).join(', ')} differ in another dim than ${dim}`, { shapes: tensors.map((x) => x.shape), dim })

@@ -2,12 +2,12 @@
 // is updated with.
 import { MapCall } from '../calls/map.js'
 import { checkDType, type DType } from '../dtype.js'
-import { ArgumentError } from '../errors.js'
+import { ArgumentError, formatShape } from '../errors.js'
 import { broadcastTo, sameShape } from '../layout.js'
 import { cast as castExpr, constant, input } from '../map/expr.js'
 import { Tensor } from '../tensor.js'
 import { traced } from '../trace.js'
-import { checkTensor, launchMap } from './launch.js'
+import { checkTensor, commonDevice, launchMap } from './launch.js'
 
 const copyOf = (op: string, x: Tensor, dtype: DType = x.dtype): Tensor => launchMap(op, x.device, x.shape, castExpr(input(0, x.dtype), dtype), [x])
 
@@ -32,15 +32,26 @@ export function cast(x: Tensor, dtype: DType): Tensor {
 /** The same values without history: no gradient flows through. Shares the memory. */
 export const detach = (x: Tensor): Tensor => traced('detach', [x], {}, () => x.view(x.layout))
 
+/** Throws where writing to `target` would be ambiguous, or make gradients wrong. */
+function checkTarget(op: string, target: Tensor): void {
+  checkTensor(op, target, 'the target')
+  if (target.strides.some((s, d) => s === 0 && target.shape[d]! > 1))
+    throw new ArgumentError(op, `several elements of the target ${formatShape(target.shape)} share memory (it was expanded); clone() it first`, { shape: target.shape })
+  target.trace?.overwritten?.(op)
+}
+
 /** Overwrites `target` with the values of `source`, broadcast and cast. In place; not differentiable. */
 export function copy_(target: Tensor, source: Tensor): Tensor {
   checkTensor('copy_', source, 'the source')
+  checkTarget('copy_', target)
+  commonDevice('copy_', [target, source])
+  const layout = broadcastTo('copy_', source.layout, target.shape)
   if (target.size === 0) return target
   const aliased = source.storage === target.storage && (source.layout.offset !== target.layout.offset || !sameShape(source.strides, target.strides))
   const from = aliased ? copyOf('copy_', source) : source
-  const layout = broadcastTo('copy_', from.layout, target.shape)
+  const read = aliased ? broadcastTo('copy_', from.layout, target.shape) : layout
   const expr = castExpr(input(0, from.dtype), target.dtype)
-  target.device.stream.run(new MapCall('copy_', target.shape, [expr], [{ storage: from.storage, layout, dtype: from.dtype }], [target], true))
+  target.device.stream.run(new MapCall('copy_', target.shape, [expr], [{ storage: from.storage, layout: read, dtype: from.dtype }], [target], true))
   if (aliased) from.dispose()
   return target
 }
@@ -48,6 +59,7 @@ export function copy_(target: Tensor, source: Tensor): Tensor {
 /** Overwrites every element with `value`. In place. */
 export function fill_(target: Tensor, value: number): Tensor {
   if (typeof value !== 'number') throw new ArgumentError('fill_', `a number is needed, got ${typeof value}`)
+  checkTarget('fill_', target)
   if (target.size > 0) target.device.stream.run(new MapCall('fill_', target.shape, [castExpr(constant(value, target.dtype), target.dtype)], [], [target], true))
   return target
 }

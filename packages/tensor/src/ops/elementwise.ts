@@ -29,10 +29,11 @@ export function mapOp(op: MapOpName, args: readonly Arg[]): Tensor {
   const scalars = args.map((a) => (isTensor(a) ? null : a))
   return traced(op, tensors, { scalars }, () => {
     const shape = tensors.length === 1 ? tensors[0]!.shape : tensors.map((t) => t.shape).reduce((a, b) => broadcastShapes(op, a, b))
-    const floats = tensors.find((t) => isFloat(t.dtype))
-    const lead = floats ?? tensors.find((t) => t.dtype !== 'bool') ?? tensors[0]!
+    // The condition of `where` has no say in the dtype of the values.
+    const values = op === 'where' ? tensors.filter((t) => t !== args[0] || t === args[1] || t === args[2]) : tensors
+    const lead = (values.find((t) => isFloat(t.dtype)) ?? values.find((t) => t.dtype !== 'bool') ?? values[0])?.dtype ?? 'bool'
     let next = 0
-    const exprs = args.map((a): Expr => (isTensor(a) ? input(next++, a.dtype) : constant(a, numberType(a, lead.dtype))))
+    const exprs = args.map((a): Expr => (isTensor(a) ? input(next++, a.dtype) : constant(a, numberType(a, lead))))
     const inputs = tensors.map((t) => ({ storage: t.storage, dtype: t.dtype, layout: t.shape === shape ? t.layout : broadcastTo(op, t.layout, shape) }))
     return launchMap(op, device, shape, apply(op, exprs), inputs)
   })

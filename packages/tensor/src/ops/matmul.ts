@@ -82,12 +82,12 @@ export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tenso
   commonDevice('matmul', [a, b])
   if (a.ndim === 0 || b.ndim === 0) throw new ShapeError('matmul', `needs at least one dim on each side, got ${formatShape(a.shape)} · ${formatShape(b.shape)}`, { shapes: [a.shape, b.shape] })
   if (!isFloat(a.dtype) || !isFloat(b.dtype)) throw new DTypeError('matmul', `needs f32 or f16, got ${a.dtype} · ${b.dtype}; convert with .to('f32')`, { dtypes: [a.dtype, b.dtype] })
-  if (a.ndim === 1) return squeezeDim(matmul(reshape(a, [1, a.size]), b, options), -2)
-  if (b.ndim === 1) return squeezeDim(matmul(a, reshape(b, [b.size, 1]), options), -1)
-  const [k, kb] = [a.shape[a.ndim - 1]!, b.shape[b.ndim - 2]!]
+  const [k, kb] = [a.shape[a.ndim - 1]!, b.shape[Math.max(0, b.ndim - 2)]!]
   if (k !== kb) {
     throw new ShapeError('matmul', `inner sizes differ: ${formatShape(a.shape)} · ${formatShape(b.shape)}: ${k} ≠ ${kb}`, { shapes: [a.shape, b.shape] })
   }
+  if (b.ndim === 1) return squeezeDim(matmul(a, reshape(b, [b.size, 1]), options), -1)
+  if (a.ndim === 1) return squeezeDim(matmul(reshape(a, [1, a.size]), b, options), -2)
   const dtype = promote(a.dtype, b.dtype)
   if (a.dtype !== b.dtype) return matmul(cast(a, dtype), cast(b, dtype), options)
   const batchShape = broadcastShapes('matmul', a.shape.slice(0, -2), b.shape.slice(0, -2))

@@ -29,9 +29,9 @@ function reduce(op: string, kind: ReduceOp, x: Tensor, dims: Dims | undefined, k
   const which = normalDims(op, dims, x.ndim)
   const shape = reducedShape(x.shape, which, keepdim)
   const n = sizeOf(which.map((d) => x.shape[d]!))
-  if (n === 0 && (kind === 'max' || kind === 'min')) throw new ShapeError(op, `the ${op} of no elements is undefined: shape [${x.shape.join(', ')}], dims [${which.join(', ')}]`, { shape: x.shape, dims: which })
+  if (n === 0 && (op === 'max' || op === 'min')) throw new ShapeError(op, `the ${op} of no elements is undefined: shape [${x.shape.join(', ')}], dims [${which.join(', ')}]`, { shape: x.shape, dims: which })
   return traced(op, [x], { dims: which, keepdim, count: n }, () => {
-    if (n === 0) return full(shape, kind === 'prod' ? 1 : op === 'mean' ? Number.NaN : 0, { dtype, device: x.device })
+    if (n === 0) return full(shape, kind === 'prod' || op === 'all' ? 1 : op === 'mean' ? Number.NaN : 0, { dtype, device: x.device })
     const out = empty(op, x.device, shape, dtype)
     if (out.size > 0) x.device.stream.run(new ReduceCall(op, kind, x.shape, which, input(0, x.dtype), [x], out, scale(n), options.algorithm))
     return out
@@ -56,21 +56,23 @@ export const min = (x: Tensor, dims?: Dims, keepdim = false, options?: ReduceOpt
 export const prod = (x: Tensor, dims?: Dims, keepdim = false, options?: ReduceOptions): Tensor => reduce('prod', 'prod', x, dims, keepdim, summed(x.dtype), one, options)
 
 /** True where all elements (any element) are ≠ 0. */
-export const all = (x: Tensor, dims?: Dims, keepdim = false): Tensor => min(cast(x, 'bool'), dims, keepdim)
-export const any = (x: Tensor, dims?: Dims, keepdim = false): Tensor => max(cast(x, 'bool'), dims, keepdim)
+export const all = (x: Tensor, dims?: Dims, keepdim = false): Tensor => reduce('all', 'min', cast(x, 'bool'), dims, keepdim, 'bool', one)
+export const any = (x: Tensor, dims?: Dims, keepdim = false): Tensor => reduce('any', 'max', cast(x, 'bool'), dims, keepdim, 'bool', one)
 
 /** Variance over `dims`; `correction` 1 divides by n-1 (PyTorch's default), 0 by n. Two passes, so it does not cancel. */
 export function variance(x: Tensor, dims?: Dims, keepdim = false, correction = 1): Tensor {
   const which = normalDims('var', dims, x.ndim)
   const n = sizeOf(which.map((d) => x.shape[d]!))
-  const centred = sub(x, mean(x, which, true))
-  return div(sum(square(centred), which, keepdim), Math.max(0, n - correction))
+  return wide(x, (v) => div(sum(square(sub(v, mean(v, which, true))), which, keepdim), Math.max(0, n - correction)))
 }
 
-export const std = (x: Tensor, dims?: Dims, keepdim = false, correction = 1): Tensor => sqrt(variance(x, dims, keepdim, correction))
+/** Squares leave the range of f16 from 256 on: f16 is widened before, and the result narrowed. */
+const wide = (x: Tensor, fn: (v: Tensor) => Tensor): Tensor => (x.dtype === 'f16' ? cast(fn(cast(x, 'f32')), 'f16') : fn(x))
+
+export const std = (x: Tensor, dims?: Dims, keepdim = false, correction = 1): Tensor => wide(x, (v) => sqrt(variance(v, dims, keepdim, correction)))
 
 /** Euclidean norm over `dims`. */
-export const norm = (x: Tensor, dims?: Dims, keepdim = false): Tensor => sqrt(sum(square(x), dims, keepdim))
+export const norm = (x: Tensor, dims?: Dims, keepdim = false): Tensor => wide(x, (v) => sqrt(sum(square(v), dims, keepdim)))
 
 /** Mean and variance of one pass's worth of dims, for the normalising layers: [mean, biased variance], dims kept. */
 export function moments(x: Tensor, dims: Dims): [Tensor, Tensor] {

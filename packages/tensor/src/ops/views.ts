@@ -1,6 +1,6 @@
 // Views: the same memory under another shape. Only reshape may copy, where the strides leave no other way.
 import { ArgumentError, formatShape, ShapeError } from '../errors.js'
-import { broadcastTo, normalDim, normalDims, reshapeLayout, sizeOf } from '../layout.js'
+import { broadcastTo, checkShape, normalDim, normalDims, properDim, reshapeLayout, sizeOf } from '../layout.js'
 import type { Tensor } from '../tensor.js'
 import { traced, tracedAll } from '../trace.js'
 
@@ -42,7 +42,10 @@ export function transpose(x: Tensor, dim0 = -2, dim1 = -1): Tensor {
 /** Size-1 dims stretched without a copy; -1 keeps a dim. */
 export function expand(x: Tensor, shape: readonly number[]): Tensor {
   const lead = shape.length - x.ndim
-  const full = shape.map((d, i) => (d === -1 && i >= lead ? x.shape[i - lead]! : d))
+  const full = checkShape(
+    'expand',
+    shape.map((d, i) => (d === -1 && i >= lead ? (x.shape[i - lead] ?? d) : d)),
+  )
   return traced('expand', [x], { from: x.shape, to: full }, () => x.view(broadcastTo('expand', x.layout, full)))
 }
 
@@ -63,7 +66,7 @@ export function unsqueeze(x: Tensor, dim: number): Tensor {
 
 /** `length` elements of a dim from `start` on; a negative start counts from the end. */
 export function narrow(x: Tensor, dim: number, start: number, length: number): Tensor {
-  const d = normalDim('narrow', dim, x.ndim)
+  const d = properDim('narrow', dim, x.shape)
   const size = x.shape[d]!
   const from = start < 0 ? start + size : start
   if (!Number.isInteger(from) || !Number.isInteger(length) || from < 0 || length < 0 || from + length > size) {
@@ -79,7 +82,7 @@ function part(x: Tensor, dim: number, start: number, length: number): Tensor {
 
 /** One index of a dim; the dim is gone. */
 export function select(x: Tensor, dim: number, index: number): Tensor {
-  const d = normalDim('select', dim, x.ndim)
+  const d = properDim('select', dim, x.shape)
   return reshape(
     narrow(x, d, index, 1),
     x.shape.filter((_, i) => i !== d),
@@ -88,14 +91,14 @@ export function select(x: Tensor, dim: number, index: number): Tensor {
 
 /** Consecutive parts of a dim: of `sizes[i]` each, or of one size (the last may be smaller). */
 export function split(x: Tensor, sizes: number | readonly number[], dim = 0): Tensor[] {
-  const d = normalDim('split', dim, x.ndim)
+  const d = properDim('split', dim, x.shape)
   const total = x.shape[d]!
   let list: number[]
   if (typeof sizes === 'number') {
     if (!Number.isInteger(sizes) || sizes < 1) throw new ArgumentError('split', `a size ≥ 1 is needed, got ${sizes}`, { sizes })
     list = Array.from({ length: Math.max(1, Math.ceil(total / sizes)) }, (_, i) => Math.min(sizes, total - i * sizes))
   } else list = [...sizes]
-  if (list.reduce((a, b) => a + b, 0) !== total) throw new ShapeError('split', `sizes ${formatShape(list)} do not add up to ${total}, dim ${dim} of ${formatShape(x.shape)}`, { sizes, shape: x.shape })
+  if (list.some((s) => !Number.isInteger(s) || s < 0) || list.reduce((a, b) => a + b, 0) !== total) throw new ShapeError('split', `sizes ${formatShape(list)} are not whole numbers ≥ 0 that add up to ${total}, dim ${dim} of ${formatShape(x.shape)}`, { sizes, shape: x.shape })
   return tracedAll('split', [x], { dim: d, sizes: list }, () => {
     let start = 0
     return list.map((length) => {
@@ -108,7 +111,7 @@ export function split(x: Tensor, sizes: number | readonly number[], dim = 0): Te
 /** `n` parts of a dim, as equal as possible with the last ones smaller. */
 export function chunk(x: Tensor, n: number, dim = 0): Tensor[] {
   if (!Number.isInteger(n) || n < 1) throw new ArgumentError('chunk', `a count ≥ 1 is needed, got ${n}`, { n })
-  return split(x, Math.max(1, Math.ceil(x.shape[normalDim('chunk', dim, x.ndim)]! / n)), dim)
+  return split(x, Math.max(1, Math.ceil(x.shape[properDim('chunk', dim, x.shape)]! / n)), dim)
 }
 
 /** The order of the elements of some dims reversed; a view. */

@@ -2,7 +2,8 @@
 // dtypes and host decisions are fixed by the recording; every value that may change is data in a buffer.
 import type { Device } from '../device/device.js'
 import { currentDevice } from '../device/init.js'
-import { ArgumentError, formatShape } from '../errors.js'
+import type { Stream } from '../device/stream.js'
+import { ArgumentError } from '../errors.js'
 import { copy_ } from '../ops/copy.js'
 import { empty } from '../ops/launch.js'
 import { keep, visitTensors } from '../scope.js'
@@ -44,7 +45,7 @@ interface Entry<R> {
   result: R
 }
 
-function mapTensors(tree: unknown, of: (t: Tensor) => unknown): unknown {
+function mapTensors(tree: unknown, of: (t: Tensor) => Tensor): unknown {
   if (isTensor(tree)) return of(tree)
   if (Array.isArray(tree)) return tree.map((x) => mapTensors(x, of))
   if (typeof tree === 'object' && tree !== null && (Object.getPrototypeOf(tree) === Object.prototype || Object.getPrototypeOf(tree) === null)) {
@@ -59,12 +60,15 @@ function signature(args: readonly unknown[]): { tensors: Tensor[]; key: string }
   const text = (x: unknown, where: string): string => {
     if (isTensor(x)) {
       tensors.push(x)
-      return `${x.dtype}[${x.shape.join(',')}]`
+      // Whether gradients are wanted decides what the function does.
+      return `${x.dtype}[${x.shape.join(',')}]${x.trace ? '*' : ''}`
     }
     if (Array.isArray(x)) return `(${x.map((v, i) => text(v, `${where}[${i}]`)).join(' ')})`
     if (typeof x === 'object' && x !== null && Object.getPrototypeOf(x) === Object.prototype) return `{${Object.entries(x).map(([k, v]) => `${k}:${text(v, `${where}.${k}`)}`).join(' ')}}`
     if (x === undefined || x === null) return String(x)
-    throw new ArgumentError('compile', `${where} is a ${typeof x}: a compiled step would freeze it; pass a tensor (tensor(${JSON.stringify(x)})) so that it can change between calls, or close over it if it never changes`, { argument: where })
+    const what = typeof x === 'object' ? (x.constructor?.name ?? 'object') : typeof x
+    const hint = typeof x === 'number' || typeof x === 'boolean' ? ` (tensor(${x}))` : ''
+    throw new ArgumentError('compile', `${where} is a ${what}: a compiled step would freeze it; pass a tensor${hint} so that it can change between calls, or close over it if it never changes`, { argument: where })
   }
   const key = args.map((a, i) => text(a, `argument ${i + 1}`)).join(';')
   return { tensors, key }
@@ -88,27 +92,21 @@ export function compile<A extends unknown[], R>(fn: (...args: A) => R, options: 
       return input
     })
     const recorder = new Recorder(device)
-    stream.recorder = recorder
-    let result: R
     try {
-      let next = 0
-      result = fn(...(mapTensors(args, () => inputs[next++]) as A))
+      const recorded = listen(stream, recorder, () => {
+        let next = 0
+        return fn(...(mapTensors(args, () => inputs[next++]!) as A))
+      })
+      const returned: Tensor[] = []
+      visitTensors(recorded, isTensor, (t) => returned.push(t))
+      const program = new Program(device, recorder, new Set(returned.map((t) => t.storage).filter((s) => recorder.planned.has(s))), options.rewrites ?? {})
+      const result = mapTensors(recorded, (t) => keep(new Tensor(program.result(t.storage).retain(), t.layout, t.dtype))) as R
+      return { program, inputs, result }
     } catch (error) {
       recorder.release()
       for (const t of inputs) t.dispose()
       throw error
-    } finally {
-      stream.recorder = null
     }
-    if ((result as unknown) instanceof Promise) {
-      recorder.release()
-      throw new ArgumentError('compile', 'the function is async; a step is recorded in one go: return tensors and await their data() outside')
-    }
-    const returned: Tensor[] = []
-    visitTensors(result, isTensor, (t) => returned.push(t))
-    const program = new Program(device, recorder, new Set(returned.map((t) => t.storage).filter((s) => recorder.planned.has(s))), options.rewrites ?? {})
-    const result2 = mapTensors(result, (t) => keep(new Tensor(program.result((t as Tensor).storage).retain(), (t as Tensor).layout, (t as Tensor).dtype))) as R
-    return { program, inputs, result: result2 }
   }
 
   const drop = (entry: Entry<R>): void => {
@@ -141,7 +139,7 @@ export function compile<A extends unknown[], R>(fn: (...args: A) => R, options: 
     // Inside another step being recorded this one is simply part of it.
     if (!found) return fn(...args)
     const { entry, tensors } = found
-    tensors.forEach((t, i) => copyInput(t, entry.inputs[i]!))
+    copyInputs(tensors, entry.inputs)
     entry.program.run()
     return entry.result
   }) as Compiled<A, R>
@@ -164,13 +162,39 @@ export function compile<A extends unknown[], R>(fn: (...args: A) => R, options: 
   return compiled
 }
 
+/** Runs `fn` with its calls going to the recorder. */
+function listen<R>(stream: Stream, recorder: Recorder, fn: () => R): R {
+  stream.recorder = recorder
+  let result: R
+  try {
+    result = fn()
+  } finally {
+    stream.recorder = null
+  }
+  if (!((result as unknown) instanceof Promise)) return result
+  // It fails for its own reasons once it goes on; what matters is said here.
+  ;(result as Promise<unknown>).catch(() => {})
+  throw new ArgumentError('compile', 'the function is async; a step is recorded in one go: return tensors and await their data() outside')
+}
+
+/** The inputs' data into the step's own buffers. One that came out of the step as one of them is saved first, before another overwrites it. */
+function copyInputs(from: readonly Tensor[], to: readonly Tensor[]): void {
+  const own = new Set(to.map((t) => t.storage))
+  const sources = from.map((t, i) => (own.has(t.storage) && t.storage !== to[i]!.storage ? t.compact() : t))
+  sources.forEach((t, i) => {
+    copyInput(t, to[i]!)
+    if (t !== from[i]) t.dispose()
+  })
+}
+
 /** Input data into the step's own buffer: a plain copy where the layout allows it. */
 function copyInput(from: Tensor, to: Tensor): void {
-  if (from.shape.length !== to.shape.length) throw new ArgumentError('compile', `input of shape ${formatShape(from.shape)} does not fit ${formatShape(to.shape)}`)
   const bytes = from.dtype === 'f16' ? 2 : 4
   const start = from.layout.offset * bytes
   const size = from.size * bytes
-  if (from.isContiguous && start % 4 === 0 && size % 4 === 0) from.device.stream.copy('compile', from.storage, start, to.storage, 0, size)
+  if (from.storage === to.storage) {
+    if (!from.isContiguous || start !== 0) copy_(to, from)
+  } else if (from.isContiguous && start % 4 === 0 && size % 4 === 0) from.device.stream.copy('compile', from.storage, start, to.storage, 0, size)
   else copy_(to, from)
 }
 

@@ -30,7 +30,7 @@ export function planMemory(calls: readonly Call[], isTemporary: (s: Storage) => 
       if (life) life.to = i
       else lives.set(storage, { storage, bytes: Math.ceil(storage.bytes / align) * align, from: i, to: i })
     }
-    const written = new Set(call.outputs.map((o) => o.storage))
+    const written = new Set([...call.outputs, ...(call.exclusive ?? [])].map((o) => o.storage))
     for (const out of written) {
       for (const { storage } of call.inputs) {
         if (written.has(storage) || !isTemporary(storage) || !isTemporary(out)) continue

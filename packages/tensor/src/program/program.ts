@@ -150,7 +150,9 @@ export class Program {
   async profile(): Promise<KernelTime[]> {
     if (this.steps.length === 0) this.build()
     if (this.recorder.randomBlocks > 0) this.device.random.advanceStep(this.recorder.randomBlocks)
-    return profileDispatches(this.device, this.dispatches, this.steps, this.names())
+    const times = await profileDispatches(this.device, this.dispatches, this.steps, this.names())
+    for (const s of this.written) s.version++
+    return times
   }
 
   private names(): string[] {
@@ -159,11 +161,10 @@ export class Program {
 
   /** The listing: one line a dispatch. */
   toString(): string {
-    const names = this.names()
     const label = (s: Storage): string => (this.recorder.planned.has(this.graph.resolve(s)) ? '%' : '@') + this.graph.resolve(s).id
     const lines = this.calls.map((c, i) => {
       const shape = c.outputs[0]?.layout.shape.join('x') ?? ''
-      return `${String(i).padStart(4)}  ${c.outputs.map((o) => label(o.storage)).join(' ')} [${shape}] = ${names[i]} (${c.inputs.map((o) => label(o.storage)).join(' ')})  # ${c.op}`
+      return `${String(i).padStart(4)}  ${c.outputs.map((o) => label(o.storage)).join(' ')} [${shape}] = ${c.name} (${c.inputs.map((o) => label(o.storage)).join(' ')})  # ${c.op}`
     })
     const s = this.stats()
     return [`program: ${s.dispatches} dispatches (${s.recorded} recorded), ${s.pipelines} pipelines, arena ${s.arenaBytes} bytes, ${(s.flops / 1e6).toFixed(2)} MFLOP`, ...lines].join('\n')

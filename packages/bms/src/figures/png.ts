@@ -1,0 +1,47 @@
+// Figures as PNG files, for Node. The renderer and the typeface come with the package, so that a figure looks the same on
+// a machine without any font; both are loaded when the first figure is drawn, not when training starts.
+import { createRequire } from 'node:module'
+import { BmsError } from '@bms/tensor'
+import { type CurvesOptions, curvesSvg } from './curves.js'
+import { type ScatterOptions, scatterSvg } from './scatter.js'
+
+/** Pixels for each unit of the SVG. */
+const density = 2
+
+/**
+ * Draws SVG text with the bundled typeface.
+ * @returns the bytes of a PNG file, 2 pixels a unit
+ * @throws BmsError `RENDER_FAILED` where the renderer has no build for this platform or cannot read the SVG
+ */
+export async function renderPng(svg: string): Promise<Uint8Array> {
+  try {
+    const { renderAsync } = await import('@resvg/resvg-js')
+    const image = await renderAsync(svg, {
+      fitTo: { mode: 'zoom', value: density },
+      font: { loadSystemFonts: false, fontFiles: fontFiles(), defaultFontFamily: 'Inter', sansSerifFamily: 'Inter' },
+    })
+    return image.asPng()
+  } catch (cause) {
+    throw new BmsError(
+      'RENDER_FAILED',
+      `cannot draw the figure: ${cause instanceof Error ? cause.message : String(cause)}`,
+      { platform: `${process.platform}-${process.arch}` },
+      { cause },
+    )
+  }
+}
+
+/** `scatterSvg` as a PNG: the run's samples.png. */
+export async function scatterFigure(options: ScatterOptions): Promise<Uint8Array> {
+  return renderPng(scatterSvg(options))
+}
+
+/** `curvesSvg` as a PNG. */
+export async function curvesFigure(options: CurvesOptions): Promise<Uint8Array> {
+  return renderPng(curvesSvg(options))
+}
+
+function fontFiles(): string[] {
+  const { resolve } = createRequire(import.meta.url)
+  return ['400Regular/Inter_400Regular.ttf', '600SemiBold/Inter_600SemiBold.ttf'].map((file) => resolve(`@expo-google-fonts/inter/${file}`))
+}

@@ -1,0 +1,15 @@
+// @bms/bms: the paper's models, objectives, data sets and metrics, for Node and browsers. What needs files or a
+// terminal is in ./node and in the `bms` command.
+export * from './config.js'
+export { defaultsFor, type RunDefaults } from './defaults.js'
+export * from './data/mixtures.js'
+export { mixtureSampler } from './data/sampler.js'
+export { type CurvesOptions, curvesSvg } from './figures/curves.js'
+export { type ScatterOptions, scatterSvg } from './figures/scatter.js'
+export * from './metrics/modes.js'
+export * from './models.js'
+export { suggest } from './names.js'
+export * from './networks.js'
+export * from './objective.js'
+export * from './step.js'
+export { evaluationSeed, type LossValues, Training } from './training.js'

@@ -1,0 +1,89 @@
+// The paper's model and its baselines are one objective with switches (SPEC eq. 7 and §2, "Variants"). This file is that
+// table and nothing else: the trainer reads the switches and never asks for a model's name.
+import { unknownName } from './names.js'
+
+/**
+ * The switches of the objective. Per data point x, with T draws ẑ ~ q(z|x), s the score of the data-space critic and
+ * s_L the logit of the latent critic ("from the prior"), the generator and encoder minimise
+ *
+ *     wRec · pick_t ‖x − G(ẑᵗ)‖  −  wSyn · pick_t s(G(ẑᵗ))  −  wPri · s(G(z̃))  +  wKl · mean_t (−s_L(ẑᵗ))
+ *
+ * where `draws` says what pick is. The weights stand in `defaults.ts`; a term that a model does not have is switched off here.
+ */
+export interface ModelSwitches {
+  /** The name as the paper prints it. */
+  readonly title: string
+  /** Number of draws from q(z|x) for each data point, unless the run asks for another. 1 without an encoder. */
+  readonly T: number
+  /** Loss of the data-space critic D_I: hinge on raw scores, binary cross-entropy with the score as logit, or no critic at all. */
+  readonly critic: 'hinge' | 'bce' | 'none'
+  /** Spectral normalisation of every layer of D_I (K = 1; SPEC eq. 6). */
+  readonly spectralNorm: boolean
+  /** The recognition network R, and with it reconstruction (`wRec`) and the synthetic likelihood of reconstructions (`wSyn`). */
+  readonly encoder: boolean
+  /** The latent critic D_L, and with it the classifier estimate of KL(q‖p) (`wKl`). */
+  readonly latentCritic: boolean
+  /** pick: 'best-worst' is the smallest reconstruction error and the smallest score over the T draws (SPEC eq. 6a, 6b); 'mean' averages both. Equal at T = 1. */
+  readonly draws: 'best-worst' | 'mean'
+  /** Which of the four weights take part; a weight that does not is 0 in the run's configuration. */
+  readonly terms: { readonly rec: boolean; readonly syn: boolean; readonly pri: boolean; readonly kl: boolean }
+}
+
+export type ModelName = 'bms-vae-gan' | 'alpha-gan-sn' | 'alpha-gan' | 'bms-vae' | 'wae' | 'sn-gan'
+
+const all = { rec: true, syn: true, pri: true, kl: true } as const
+
+export const models: Readonly<Record<ModelName, ModelSwitches>> = {
+  // SPEC eq. 7: best draw reconstructs, worst draw must look real. "BMS-GAN" in some of the paper's tables.
+  'bms-vae-gan': { title: 'BMS-VAE-GAN', T: 5, critic: 'hinge', spectralNorm: true, encoder: true, latentCritic: true, draws: 'best-worst', terms: all },
+  // "Identical … except for best-of-many" [P]: one draw, or the mean of T for equal compute.
+  'alpha-gan-sn': { title: 'α-GAN + SN', T: 1, critic: 'hinge', spectralNorm: true, encoder: true, latentCritic: true, draws: 'mean', terms: all },
+  // SPEC eq. 2: a classifier in place of the ratio estimator, no spectral norm.
+  'alpha-gan': { title: 'α-GAN', T: 1, critic: 'bce', spectralNorm: false, encoder: true, latentCritic: true, draws: 'mean', terms: all },
+  // Eq. 7 without D_I.
+  'bms-vae': {
+    title: 'BMS-VAE',
+    T: 5,
+    critic: 'none',
+    spectralNorm: false,
+    encoder: true,
+    latentCritic: true,
+    draws: 'best-worst',
+    terms: { rec: true, syn: false, pri: false, kl: true },
+  },
+  // BMS-VAE with one draw: the adversarial Wasserstein auto-encoder.
+  wae: {
+    title: 'WAE',
+    T: 1,
+    critic: 'none',
+    spectralNorm: false,
+    encoder: true,
+    latentCritic: true,
+    draws: 'mean',
+    terms: { rec: true, syn: false, pri: false, kl: true },
+  },
+  // Generator and critic alone.
+  'sn-gan': {
+    title: 'SN-GAN',
+    T: 1,
+    critic: 'hinge',
+    spectralNorm: true,
+    encoder: false,
+    latentCritic: false,
+    draws: 'mean',
+    terms: { rec: false, syn: false, pri: true, kl: false },
+  },
+}
+
+/** Names that `modelName` accepts. */
+export const modelNames = Object.keys(models) as ModelName[]
+
+/**
+ * `name` as a known model's name.
+ * @throws BmsError `UNKNOWN_NAME`, with the nearest known name
+ */
+export function modelName(name: string): ModelName {
+  const found = modelNames.find((known) => known === name)
+  if (found === undefined) throw unknownName('model', name, modelNames)
+  return found
+}

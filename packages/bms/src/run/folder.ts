@@ -1,0 +1,201 @@
+// A run's folder: config.json, metrics.jsonl, result.json, samples.png, checkpoint.safetensors. This is the only place
+// that knows these names and the only one that writes them.
+import fs from 'node:fs'
+import { join } from 'node:path'
+import { BmsError } from '@bms/tensor'
+import { parseConfig, type RunConfig } from '../config.js'
+import { type Files, removeLeftovers, temporaryOwner, writeAtomic, writeFailed } from './atomic.js'
+import { type MetricsLine, MetricsLog, type MetricsRead } from './metrics.js'
+
+/** result.json. */
+export interface RunResult {
+  dataset: string
+  model: string
+  T: number
+  seed: number
+  /** Steps trained. */
+  steps: number
+  metrics: { modes: number; hq: number; [name: string]: unknown }
+  /** The adapter that was used, by name. */
+  adapter: string
+  seconds: number
+}
+
+const names = {
+  config: 'config.json',
+  metrics: 'metrics.jsonl',
+  result: 'result.json',
+  samples: 'samples.png',
+  checkpoint: 'checkpoint.safetensors',
+} as const
+
+// A configuration is about a kilobyte; anything far larger is another file under the same name.
+const largestConfig = 1 << 20
+
+/** One run on disk. Every file but metrics.jsonl is written whole or not at all. */
+export class RunFolder {
+  readonly #metrics: MetricsLog
+
+  private constructor(
+    readonly dir: string,
+    readonly config: RunConfig,
+    private readonly files: Files,
+  ) {
+    this.#metrics = new MetricsLog(this.path('metrics'), files)
+  }
+
+  /**
+   * Starts a new run: makes `dir` (and its parents) where it is missing and writes config.json.
+   * @throws BmsError `RUN_EXISTS` where `dir` holds a run, `BAD_ARGUMENT` where it holds other files or is itself a file, `WRITE_FAILED`
+   */
+  static create(dir: string, config: RunConfig, files: Files = fs): RunFolder {
+    const problem = occupied(dir, files)
+    if (problem) throw problem
+    try {
+      files.mkdirSync(dir, { recursive: true })
+    } catch (cause) {
+      throw writeFailed(dir, cause, files)
+    }
+    const folder = new RunFolder(dir, { ...config, out: dir }, files)
+    folder.#writeJson('config', folder.config)
+    return folder
+  }
+
+  /**
+   * Opens an existing run, checks its configuration and clears what a killed process left half-written.
+   * `config.out` is `dir`, wherever the folder stood when the run began.
+   * @throws BmsError `NOT_A_RUN` where there is no folder or no config.json in it, `BAD_CONFIG` where config.json is not one of ours
+   */
+  static open(dir: string, files: Files = fs): RunFolder {
+    const path = join(dir, names.config)
+    const fail = (what: string) => new BmsError('NOT_A_RUN', `${dir} ${what}. Start a run there with: bms train <ring|grid> --out ${quoted(dir)}`, { dir })
+    if (!files.existsSync(dir)) throw fail('does not exist')
+    if (!files.statSync(dir).isDirectory()) throw fail('is a file, not the folder of a run')
+    if (!files.existsSync(path)) throw fail(`holds no run (no ${names.config})`)
+    const config = parseConfig(readJson(path, files), path)
+    removeLeftovers(dir, files)
+    return new RunFolder(dir, { ...config, out: dir }, files)
+  }
+
+  /** The full path of one of the run's files. */
+  path(file: keyof typeof names): string {
+    return join(this.dir, names[file])
+  }
+
+  /** Appends a line to metrics.jsonl. Throws `WRITE_FAILED`. */
+  appendMetrics(line: MetricsLine): void {
+    this.#metrics.append(line)
+  }
+
+  /** The whole lines of metrics.jsonl. */
+  readMetrics(): MetricsRead {
+    return this.#metrics.read()
+  }
+
+  /** Cuts metrics.jsonl back to the checkpoint's step. Call it before the first `appendMetrics` of a resumed run. */
+  rewindMetrics(step: number): { later: number; damaged: number } {
+    return this.#metrics.rewind(step)
+  }
+
+  /** Writes checkpoint.safetensors; whatever happens, the earlier one survives until the new one is whole. Throws `WRITE_FAILED`. */
+  writeCheckpoint(bytes: Uint8Array): void {
+    writeAtomic(this.path('checkpoint'), bytes, this.files)
+  }
+
+  /** The bytes of checkpoint.safetensors, unchecked; undefined where none was written yet. */
+  readCheckpoint(): Uint8Array | undefined {
+    const path = this.path('checkpoint')
+    return this.files.existsSync(path) ? this.files.readFileSync(path) : undefined
+  }
+
+  /** Writes samples.png. Throws `WRITE_FAILED`. */
+  writeSamples(png: Uint8Array): void {
+    writeAtomic(this.path('samples'), png, this.files)
+  }
+
+  /** Writes result.json. Throws `WRITE_FAILED`. */
+  writeResult(result: RunResult): void {
+    this.#writeJson('result', result)
+  }
+
+  /** Saves a configuration that changed, for instance more steps for a resumed run. Throws `WRITE_FAILED`. */
+  writeConfig(config: RunConfig): RunFolder {
+    const folder = new RunFolder(this.dir, { ...config, out: this.dir }, this.files)
+    folder.#writeJson('config', folder.config)
+    return folder
+  }
+
+  /** Closes metrics.jsonl, with everything on the disk. */
+  close(): void {
+    this.#metrics.close()
+  }
+
+  #writeJson(file: 'config' | 'result', value: unknown): void {
+    writeAtomic(this.path(file), `${JSON.stringify(value, null, 2)}\n`, this.files)
+  }
+}
+
+/**
+ * The first of `base`, `base-2`, `base-3`, … that a run can be created in: where a user who gave no --out gets a fresh folder each time.
+ */
+export function freeFolder(base: string, files: Files = fs): string {
+  for (let i = 1; ; i++) {
+    const dir = i === 1 ? base : `${base}-${i}`
+    if (occupied(dir, files) === undefined) return dir
+  }
+}
+
+// Why no run can be created in `dir`; undefined where it can.
+function occupied(dir: string, files: Files): BmsError | undefined {
+  if (!files.existsSync(dir)) return undefined
+  if (!files.statSync(dir).isDirectory()) {
+    return new BmsError('BAD_ARGUMENT', `--out: ${dir} is a file. Choose another folder with --out.`, {
+      option: '--out',
+      got: dir,
+      allowed: 'a new or empty folder',
+    })
+  }
+  const path = join(dir, names.config)
+  if (files.existsSync(path)) {
+    return new BmsError(
+      'RUN_EXISTS',
+      `${dir} already holds a run${describeRun(path, files)}. Continue it with --resume, or choose another folder with --out.`,
+      { dir },
+    )
+  }
+  const others = files.readdirSync(dir).filter((name) => temporaryOwner(name) === undefined && name !== '.DS_Store')
+  if (others.length === 0) return undefined
+  const some = others.slice(0, 3).join(', ') + (others.length > 3 ? ', …' : '')
+  return new BmsError('BAD_ARGUMENT', `--out: ${dir} holds other files (${some}) and no run. Choose a new or empty folder with --out.`, {
+    option: '--out',
+    got: dir,
+    allowed: 'a new or empty folder',
+  })
+}
+
+function describeRun(path: string, files: Files): string {
+  try {
+    const { model, dataset, seed, steps } = parseConfig(readJson(path, files), path)
+    return ` (${model} on the ${dataset}, seed ${seed}, ${steps} steps)`
+  } catch {
+    return ''
+  }
+}
+
+function readJson(path: string, files: Files): unknown {
+  const bad = (got: string) =>
+    new BmsError('BAD_CONFIG', `${path}: got ${got}, expected the configuration of a run as JSON`, { source: path, field: '', got, expected: 'a JSON object' })
+  const { size } = files.statSync(path)
+  if (size > largestConfig) throw bad(`a file of ${size} bytes`)
+  const content = files.readFileSync(path, 'utf8')
+  try {
+    return JSON.parse(content)
+  } catch (cause) {
+    throw bad(content.trim() === '' ? 'an empty file' : `no JSON (${(cause as Error).message})`)
+  }
+}
+
+// A path as one word of a shell command.
+function quoted(path: string): string {
+  return /^[\w./~+-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`
+}

@@ -1,0 +1,193 @@
+// A run of training without files or screen: networks, optimisers and random state of a configuration, advanced step by
+// step, evaluated, saved and restored bit for bit. The command line and a web page drive the same class.
+import { BmsError, compile, type Compiled, currentDevice, type Device, loadSafetensors, noGrad, optim, randn, readSafetensorsHeader, saveSafetensors, type Tensor } from '@bms/nn'
+import type { RunConfig } from './config.js'
+import { type Mixture, mixture } from './data/mixtures.js'
+import { mixtureSampler } from './data/sampler.js'
+import { type ModesAndQuality, modesAndQuality } from './metrics/modes.js'
+import { type ModelSwitches, models } from './models.js'
+import { buildNetworks, mlp, type Networks } from './networks.js'
+import { buildOptimisers, drawNoise, type Optimisers, type StepLosses, trainStep } from './step.js'
+import { nn } from '@bms/nn'
+
+/** Losses of a step on the host, by name. */
+export type LossValues = Partial<Record<keyof StepLosses, number>>
+
+/** Steps between waits for the device, so that the queue stays short and the process answers. */
+const STEPS_IN_FLIGHT = 20
+
+export class Training {
+  /** Steps done. */
+  step = 0
+  readonly mixture: Mixture
+  readonly switches: ModelSwitches
+  readonly nets: Networks
+  readonly optimisers: Optimisers
+  readonly ema: optim.EMA
+  private readonly average: nn.Sequential
+  private readonly compiled: Compiled<[], StepLosses>
+  private readonly samplers = new Map<number, Compiled<[], Tensor>>()
+  private losses: StepLosses | null = null
+
+  /** Builds the networks from the configuration's seed on the current device. */
+  constructor(
+    readonly config: RunConfig,
+    readonly device: Device = currentDevice(),
+  ) {
+    const { hyper, batch, T } = config
+    this.mixture = mixture(config.dataset)
+    this.switches = models[config.model]
+    device.random.manualSeed(config.seed)
+    this.nets = buildNetworks(2, hyper, this.switches)
+    this.optimisers = buildOptimisers(this.nets, hyper)
+    this.ema = new optim.EMA(this.nets.G, { decay: hyper.emaDecay, warmup: true })
+    this.average = mlp(hyper.latent, hyper.hiddenG, 2, () => new nn.ReLU())
+    const data = mixtureSampler(this.mixture)
+    this.compiled = compile(() => {
+      const losses = trainStep(data(batch), drawNoise(batch, T, hyper, this.switches), this.nets, this.optimisers, this.switches, hyper)
+      this.ema.update()
+      return losses
+    })
+  }
+
+  /** Makes the step's pipelines in parallel; the first `advance` would make them one by one. */
+  prepare(): Promise<void> {
+    return this.compiled.prepare()
+  }
+
+  /** Dispatches, memory and arithmetic of a step. */
+  stats(): ReturnType<Compiled<[], StepLosses>['stats']> {
+    return this.compiled.stats()
+  }
+
+  /** Time of each kernel of a step; trains one step. */
+  profile(): ReturnType<Compiled<[], StepLosses>['profile']> {
+    return this.compiled.profile()
+  }
+
+  /** The step's listing. */
+  listing(): string {
+    return this.compiled.toString()
+  }
+
+  /** Trains one step; returns at once, the device works on. */
+  advance(): void {
+    const { hyper, steps } = this.config
+    const rate = hyper.decay === 'linear' ? 1 - this.step / steps : 1
+    this.optimisers.generator.lr = hyper.lr * rate
+    if (this.optimisers.critic) this.optimisers.critic.lr = hyper.lrD * rate
+    if (this.optimisers.latent) this.optimisers.latent.lr = hyper.lrL * rate
+    this.losses = this.compiled()
+    this.step++
+  }
+
+  /** Trains up to `count` steps, but not beyond the configured end; stops early when `stop()` says so. Waits for the device now and then. */
+  async advanceBy(count: number, stop: () => boolean = () => false): Promise<void> {
+    const end = Math.min(this.step + count, this.config.steps)
+    while (this.step < end && !stop()) {
+      this.advance()
+      if (this.step % STEPS_IN_FLIGHT === 0) await this.device.sync()
+    }
+    await this.device.sync()
+  }
+
+  /** Losses of the last step. Throws a BmsError when one is not finite: the run has diverged. */
+  async lossValues(): Promise<LossValues> {
+    const out: LossValues = {}
+    for (const [name, loss] of Object.entries(this.losses ?? {})) {
+      const value = await loss.item()
+      if (!Number.isFinite(value)) {
+        throw new BmsError('DIVERGED', `the loss "${name}" is ${value} at step ${this.step}; lower the learning rates (lr, lrD, lrL) or the weights and start again from the last checkpoint`, { term: name, step: this.step })
+      }
+      out[name as keyof StepLosses] = value
+    }
+    return out
+  }
+
+  /**
+   * Samples of the averaged generator in the data's own coordinates, [n, 2] row-major. The numbers depend on `seed` alone and leave the
+   * training's random stream untouched.
+   */
+  async sample(n: number, seed: number): Promise<Float32Array> {
+    const { random } = this.device
+    let sampler = this.samplers.get(n)
+    if (!sampler) {
+      const { latent } = this.config.hyper
+      sampler = compile(() => noGrad(() => this.average.forward(randn([n, latent])).mul(this.mixture.rms)))
+      this.samplers.set(n, sampler)
+    }
+    this.ema.copyTo(this.average)
+    const before = random.snapshot()
+    random.manualSeed(seed)
+    try {
+      return (await sampler().data()) as Float32Array
+    } finally {
+      random.restore(before)
+    }
+  }
+
+  /** Modes and HQ% (SPEC §5.1) of samples of the averaged generator. */
+  async evaluate(n = this.config.hyper.evalSamples): Promise<{ samples: Float32Array; report: ModesAndQuality }> {
+    const samples = await this.sample(n, evaluationSeed(this.config.seed))
+    return { samples, report: modesAndQuality(samples, this.mixture) }
+  }
+
+  private state(): Record<string, Tensor> {
+    const { nets, optimisers } = this
+    const parts: Record<string, Record<string, Tensor> | undefined> = {
+      G: nets.G.stateDict(),
+      R: nets.R?.stateDict(),
+      D: nets.D?.stateDict(),
+      L: nets.L?.stateDict(),
+      ema: this.ema.stateDict(),
+      'optimiser.generator': optimisers.generator.stateDict().tensors,
+      'optimiser.critic': optimisers.critic?.stateDict().tensors,
+      'optimiser.latent': optimisers.latent?.stateDict().tensors,
+    }
+    return Object.fromEntries(Object.entries(parts).flatMap(([part, dict]) => Object.entries(dict ?? {}).map(([name, t]) => [`${part}.${name}`, t])))
+  }
+
+  /** Everything that the next step depends on, as the bytes of a .safetensors file. */
+  checkpoint(): Promise<Uint8Array> {
+    const { seed, counter } = this.device.random.snapshot()
+    return saveSafetensors(this.state(), { format: 'bms-checkpoint-1', dataset: this.config.dataset, model: this.config.model, step: String(this.step), seed: String(seed), counter: String(counter) })
+  }
+
+  /** Continues from a checkpoint of the same configuration. Throws a BmsError, and changes nothing, where the file does not fit. */
+  restore(bytes: Uint8Array): void {
+    const { metadata } = readSafetensorsHeader(bytes)
+    const refuse = (why: string): never => {
+      throw new BmsError('BAD_CHECKPOINT', `the checkpoint does not fit this run: ${why}`, { why })
+    }
+    if (metadata?.['format'] !== 'bms-checkpoint-1') refuse('it was not written by `bms train`')
+    for (const name of ['dataset', 'model'] as const) if (metadata![name] !== this.config[name]) refuse(`its ${name} is ${metadata![name]}, the run's ${this.config[name]}`)
+    const numbers = ['step', 'seed', 'counter'].map((name) => Number(metadata![name]))
+    if (numbers.some((n) => !Number.isSafeInteger(n) || n < 0)) refuse('its step or random state is damaged')
+    const dict = loadSafetensors(bytes)
+    const part = (prefix: string): Record<string, Tensor> => Object.fromEntries(Object.entries(dict).flatMap(([name, t]) => (name.startsWith(`${prefix}.`) ? [[name.slice(prefix.length + 1), t]] : [])))
+    const own = this.state()
+    for (const [name, t] of Object.entries(own)) {
+      const got = dict[name]
+      if (!got) refuse(`it lacks ${name}`)
+      if (got!.shape.join() !== t.shape.join() || got!.dtype !== t.dtype) refuse(`${name} is ${got!.dtype} [${got!.shape.join(', ')}], the run needs ${t.dtype} [${t.shape.join(', ')}]`)
+    }
+    for (const name of Object.keys(dict)) if (!(name in own)) refuse(`it holds ${name}, which this run does not have`)
+    const { nets, optimisers } = this
+    const load = (o: optim.Adam | null, name: string): void => o?.loadStateDict({ ...o.stateDict(), tensors: part(name) })
+    nets.G.loadStateDict(part('G'))
+    nets.R?.loadStateDict(part('R'))
+    nets.D?.loadStateDict(part('D'))
+    nets.L?.loadStateDict(part('L'))
+    this.ema.loadStateDict(part('ema'))
+    load(optimisers.generator, 'optimiser.generator')
+    load(optimisers.critic, 'optimiser.critic')
+    load(optimisers.latent, 'optimiser.latent')
+    for (const t of Object.values(dict)) t.dispose()
+    const [step, seed, counter] = numbers as [number, number, number]
+    this.step = step
+    this.device.random.restore({ seed, counter })
+  }
+}
+
+/** Evaluations draw from a stream of their own. */
+export const evaluationSeed = (seed: number): number => (seed + 0x5eed) % Number.MAX_SAFE_INTEGER

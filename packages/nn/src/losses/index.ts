@@ -1,0 +1,4 @@
+// The namespace `losses`.
+export * from './classification.js'
+export type { LossOptions, Reduction } from './common.js'
+export * from './regression.js'

@@ -1,0 +1,55 @@
+// Files of tensors on disk. A file is written beside its name and then renamed over it: whoever looks finds the old one
+// or the new one, whole, also after a full disk or a kill.
+import { closeSync, fsyncSync, openSync, readFileSync, renameSync, unlinkSync, writeSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
+import { BmsError, type Tensor } from '@bms/autograd'
+import { type LoadOptions, loadSafetensors, saveSafetensors } from '../safetensors/index.js'
+
+let counter = 0
+
+/** Writes tensors and texts to a .safetensors file. Throws a BmsError 'WRITE_FAILED' with the earlier file untouched. */
+export async function saveSafetensorsFile(path: string, tensors: Record<string, Tensor>, metadata?: Record<string, string>): Promise<void> {
+  const bytes = await saveSafetensors(tensors, metadata)
+  const temporary = join(dirname(path), `.${basename(path)}.${process.pid}.${counter++}.tmp`)
+  let made = false
+  try {
+    const handle = openSync(temporary, 'wx')
+    made = true
+    try {
+      for (let done = 0; done < bytes.length; ) done += writeSync(handle, bytes, done, bytes.length - done)
+      fsyncSync(handle)
+    } finally {
+      closeSync(handle)
+    }
+    renameSync(temporary, path)
+  } catch (cause) {
+    try {
+      if (made) unlinkSync(temporary)
+    } catch {
+      // The first error is the one to report.
+    }
+    throw new BmsError(
+      'WRITE_FAILED',
+      `could not write ${path}: ${(cause as Error).message}; an earlier file of that name is kept as it was`,
+      { path },
+      { cause },
+    )
+  }
+}
+
+/** The tensors of a .safetensors file. Throws a BmsError: 'READ_FAILED' when there is no reading it, 'BAD_FILE' when it is damaged. */
+export function loadSafetensorsFile(path: string, options: LoadOptions = {}): Record<string, Tensor> {
+  let bytes: Uint8Array
+  try {
+    bytes = readFileSync(path)
+  } catch (cause) {
+    throw new BmsError('READ_FAILED', `could not read ${path}: ${(cause as Error).message}`, { path }, { cause })
+  }
+  try {
+    return loadSafetensors(bytes, options)
+  } catch (error) {
+    if (error instanceof BmsError && error.code === 'BAD_FILE')
+      throw new BmsError(error.code, `${path}: ${error.message}`, { ...error.fields, path }, { cause: error })
+    throw error
+  }
+}

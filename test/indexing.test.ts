@@ -1,0 +1,228 @@
+// gather, indexSelect, embedding, scatterAdd, indexAdd, oneHot, maskedFill against loops over coordinates.
+import { embedding, gather, indexAdd, indexSelect, maskedFill, oneHot, scatterAdd, type Tensor, tensor, zeros } from '@bms/tensor'
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { at, coordinates, product, seeded } from './helpers/arrays.js'
+import { close, ready } from './helpers/device.js'
+
+const test = suite('indexing')
+const random = seeded(1)
+const numbers = (n: number): Float32Array => Float32Array.from({ length: n }, () => Math.round(random() * 2000 - 1000) / 8)
+const whole = (n: number, below: number): Int32Array => Int32Array.from({ length: n }, () => Math.floor(random() * below))
+const f32 = (values: Float32Array, shape: readonly number[]): Tensor => tensor(values, { shape })
+
+/** The same tensor, stored another way round. */
+const scrambled = (t: Tensor): Tensor => (t.ndim < 2 ? t.flip(0).contiguous().flip(0) : t.transpose(0, -1).contiguous().transpose(0, -1))
+
+test.before(async () => {
+  await ready()
+})
+
+function gatherReference(x: ArrayLike<number>, shape: readonly number[], dim: number, index: ArrayLike<number>, indexShape: readonly number[]): number[] {
+  return coordinates(indexShape).map(
+    (c, e) =>
+      x[
+        at(
+          shape,
+          c.map((v, d) => (d === dim ? Math.min(shape[dim]! - 1, Math.max(0, index[e]!)) : v)),
+        )
+      ]!,
+  )
+}
+
+function scatterReference(
+  x: Float32Array,
+  shape: readonly number[],
+  dim: number,
+  index: ArrayLike<number>,
+  indexShape: readonly number[],
+  source: Float32Array,
+  sourceShape: readonly number[],
+): Float32Array {
+  const out = Float32Array.from(x)
+  coordinates(indexShape).forEach((c, e) => {
+    const k = index[e]!
+    if (k >= 0 && k < shape[dim]!)
+      out[
+        at(
+          shape,
+          c.map((v, d) => (d === dim ? k : v)),
+        )
+      ]! += source[at(sourceShape, c)]!
+  })
+  return out
+}
+
+const cases: { shape: number[]; dim: number; index: number[] }[] = [
+  { shape: [5], dim: 0, index: [5] },
+  { shape: [1], dim: 0, index: [600] },
+  { shape: [3, 4, 5], dim: 0, index: [7, 4, 5] },
+  { shape: [3, 4, 5], dim: 1, index: [3, 2, 5] },
+  { shape: [3, 4, 5], dim: 2, index: [3, 4, 9] },
+  { shape: [3, 4, 5], dim: 1, index: [2, 6, 3] },
+  { shape: [6, 70], dim: 1, index: [6, 300] },
+  { shape: [4, 3], dim: 0, index: [0, 3] },
+]
+
+test('gather: every dim, larger and smaller indices, both memory orders', async () => {
+  for (const { shape, dim, index } of cases) {
+    const x = numbers(product(shape))
+    const i = whole(product(index), shape[dim]!)
+    const expected = gatherReference(x, shape, dim, i, index)
+    const [tx, ti] = [f32(x, shape), tensor(i, { shape: index })]
+    const out = gather(tx, dim, ti)
+    assert.equal(out.shape, index)
+    close(await out.data(), expected, 0)
+    close(await gather(scrambled(tx), dim - shape.length, scrambled(ti)).data(), expected, 0)
+    close(await tx.gather(dim, tensor(Uint32Array.from(i), { shape: index })).data(), expected, 0)
+  }
+})
+
+test('gather: indices out of range are clamped; NaN and infinities pass; other dtypes', async () => {
+  const x = tensor([Number.NaN, 1, Number.POSITIVE_INFINITY])
+  close(
+    await gather(x, 0, tensor(Int32Array.of(-5, 0, 1, 2, 3, 99))).data(),
+    [Number.NaN, Number.NaN, 1, Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY],
+    0,
+  )
+  const flags = gather(tensor([true, false]), 0, tensor(Int32Array.of(1, 0, 0)))
+  assert.is(flags.dtype, 'bool')
+  close(await flags.data(), [0, 1, 1], 0)
+  close(await gather(tensor(Int32Array.of(-7, 8)), 0, tensor(Uint32Array.of(1, 0))).data(), [8, -7], 0)
+})
+
+test('indexSelect and embedding', async () => {
+  for (const shape of [[4], [4, 3, 5], [2, 7]]) {
+    for (let dim = 0; dim < shape.length; dim++) {
+      for (const m of [0, 1, 9]) {
+        const x = numbers(product(shape))
+        const i = whole(m, shape[dim]!)
+        const outShape = shape.map((s, d) => (d === dim ? m : s))
+        const expected = coordinates(outShape).map(
+          (c) =>
+            x[
+              at(
+                shape,
+                c.map((v, d) => (d === dim ? i[v]! : v)),
+              )
+            ]!,
+        )
+        const out = indexSelect(f32(x, shape), dim, tensor(i))
+        assert.equal(out.shape, outShape)
+        close(await out.data(), expected, 0)
+        close(
+          await scrambled(f32(x, shape))
+            .indexSelect(dim - shape.length, tensor(i))
+            .data(),
+          expected,
+          0,
+        )
+      }
+    }
+  }
+  const weight = numbers(10 * 33)
+  const i = whole(6, 10)
+  const out = embedding(f32(weight, [10, 33]), tensor(i, { shape: [2, 3] }))
+  assert.equal(out.shape, [2, 3, 33])
+  close(
+    await out.data(),
+    Array.from(i).flatMap((k) => [...weight.slice(33 * k, 33 * k + 33)]),
+    0,
+  )
+  assert.equal(embedding(f32(weight, [10, 33]), zeros([0, 4], { dtype: 'i32' })).shape, [0, 4, 33])
+})
+
+test('scatterAdd: both algorithms give the sums in the order of the source, bit for bit', async () => {
+  for (const { shape, dim, index } of cases) {
+    const sourceShape = index.map((s, d) => s + (d === 0 ? 2 : 0))
+    const [x, source] = [numbers(product(shape)), numbers(product(sourceShape)).map((v) => v / 3)]
+    // Out of range to both sides.
+    const i = whole(product(index), shape[dim]! + 2).map((v) => v - 1)
+    const expected = scatterReference(x, shape, dim, i, index, source, sourceShape)
+    const [tx, ti, ts] = [f32(x, shape), tensor(i, { shape: index }), f32(source, sourceShape)]
+    for (const algorithm of ['scan', 'sorted'] as const) {
+      close(await scatterAdd(tx, dim, ti, ts, { algorithm }).data(), expected, 0)
+      close(await scatterAdd(scrambled(tx), dim - shape.length, scrambled(ti), scrambled(ts), { algorithm }).data(), expected, 0)
+    }
+    close(await tx.scatterAdd(dim, ti, ts).data(), expected, 0)
+    close(await tx.data(), x, 0)
+  }
+})
+
+test('scatterAdd: long rows, integers, u32 indices', async () => {
+  const n = 5000
+  const i = whole(n, 40)
+  const source = numbers(n).map((v) => v / 7)
+  const expected = scatterReference(new Float32Array(40), [40], 0, i, [n], source, [n])
+  const first = await scatterAdd(zeros([40]), 0, tensor(i), f32(source, [n])).data()
+  close(first, expected, 0)
+  assert.equal(await scatterAdd(zeros([40]), 0, tensor(Uint32Array.from(i)), f32(source, [n]), { algorithm: 'scan' }).data(), first)
+  const counts = await scatterAdd(zeros([40], { dtype: 'i32' }), 0, tensor(i), tensor(new Int32Array(n).fill(2))).data()
+  close(
+    counts,
+    Array.from({ length: 40 }, (_, k) => 2 * i.filter((v) => v === k).length),
+    0,
+  )
+})
+
+test('indexAdd', async () => {
+  for (const shape of [[4], [4, 3, 5], [2, 7]]) {
+    for (let dim = 0; dim < shape.length; dim++) {
+      for (const m of [0, 1, 9, 400]) {
+        const sourceShape = shape.map((s, d) => (d === dim ? m : s))
+        const [x, source] = [numbers(product(shape)), numbers(product(sourceShape)).map((v) => v / 3)]
+        const i = whole(m, shape[dim]!)
+        const full = coordinates(sourceShape).map((c) => i[c[dim]!]!)
+        const expected = scatterReference(x, shape, dim, full, sourceShape, source, sourceShape)
+        const [tx, ts] = [f32(x, shape), f32(source, sourceShape)]
+        close(await indexAdd(tx, dim, tensor(i), ts).data(), expected, 0)
+        if (m > 0)
+          close(await indexAdd(scrambled(tx), dim - shape.length, tensor(i), scrambled(ts), { algorithm: m > 256 ? 'scan' : 'sorted' }).data(), expected, 0)
+      }
+    }
+  }
+})
+
+test('oneHot and maskedFill', async () => {
+  const hot = oneHot(tensor(Int32Array.of(1, 0, 3, -1), { shape: [2, 2] }), 3)
+  assert.is(hot.dtype, 'i32')
+  assert.equal(hot.shape, [2, 2, 3])
+  close(await hot.data(), [0, 1, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0], 0)
+  const x = tensor([
+    [1, 2, 3],
+    [4, 5, 6],
+  ])
+  close(
+    await maskedFill(x, tensor([true, false, true]), Number.NEGATIVE_INFINITY).data(),
+    [Number.NEGATIVE_INFINITY, 2, Number.NEGATIVE_INFINITY, Number.NEGATIVE_INFINITY, 5, Number.NEGATIVE_INFINITY],
+    0,
+  )
+  close(await maskedFill(x.t(), x.t().gt(2), 0).data(), [1, 0, 2, 0, 0, 0], 0)
+})
+
+test('f16', async () => {
+  const device = await ready()
+  if (!device.features.has('shader-f16')) return
+  const x = tensor([1, 2, 3], { dtype: 'f16' })
+  close(await gather(x, 0, tensor(Int32Array.of(2, 2, 0))).data(), [3, 3, 1], 0)
+  close(await scatterAdd(x, 0, tensor(Int32Array.of(2, 2, 0)), x).data(), [4, 2, 6], 0)
+  close(await indexAdd(x, 0, tensor(Int32Array.of(1)), tensor([0.5], { dtype: 'f16' })).data(), [1, 2.5, 3], 0)
+})
+
+test('errors', () => {
+  const x = zeros([2, 3])
+  const i = zeros([2, 3], { dtype: 'i32' })
+  assert.throws(() => gather(x, 0, zeros([2, 3])), /gather: indices are i32 or u32, got f32; convert them with \.int\(\)/)
+  assert.throws(() => gather(x, 2, i), /gather: dim 2 is out of range/)
+  assert.throws(() => gather(x, 0, zeros([2, 4], { dtype: 'i32' })), /gather: the index \[2, 4\] must have as many dims as the input \[2, 3\]/)
+  assert.throws(() => gather(zeros([0, 3]), 0, i), /gather: 6 elements are picked along a dim of size 0/)
+  assert.throws(() => indexSelect(x, 0, i), /indexSelect: the index has one dim, got \[2, 3\]/)
+  assert.throws(() => scatterAdd(x, 0, i, zeros([1, 3])), /scatterAdd: the index \[2, 3\] must have as many dims as the source \[1, 3\]/)
+  assert.throws(() => scatterAdd(x, 0, i, zeros([2, 3], { dtype: 'i32' })), /scatterAdd: the source is i32, the input f32/)
+  assert.throws(() => indexAdd(x, 0, zeros([4], { dtype: 'i32' }), zeros([3, 3])), /indexAdd: the source must be \[4, 3\]/)
+  assert.throws(() => oneHot(i, 0), /oneHot: a number of classes/)
+  assert.throws(() => maskedFill(x, x, 0), /maskedFill: the mask is bool, got f32/)
+  assert.throws(() => maskedFill(x, zeros([4, 2, 3], { dtype: 'bool' }), 0), /maskedFill: cannot expand/)
+})
+
+test.run()
