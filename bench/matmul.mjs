@@ -5,42 +5,51 @@ import { adapterName, alternate, compare, family, median, options, report, row, 
 
 const TARGETS = { lavapipe: { 512: 11, 1024: 11 }, swiftshader: { 256: 2, 512: 2 } }
 const PEERS = { lavapipe: { 512: 'peers 3.7-4.8', 1024: 'jax-js 4.8, tfjs 4.1' } }
+/** A measurement lasts about this long, so that waiting for the device does not count. */
+const MEASURE_MS = 100
+/** What takes longer than this is measured once, and not at larger sizes. */
+const SLOW_MS = 250
 
 const device = await init({ adapter: options.adapter })
 const kind = family(device)
 const rows = []
+const tooSlow = new Set()
 for (const n of options.quick ? [256, 512] : [256, 512, 1024]) {
   const [a, b] = [randn([n, n]), randn([n, n])]
-  const flops = 2 * n ** 3
-  // Enough products a measurement that waiting for the device does not count.
-  const inner = Math.max(1, Math.round((kind === 'gpu' ? 2e11 : 3e8) / flops))
-  const run = (algorithm, count) => () =>
+  const product = (algorithm, count) =>
     timed(async () => {
-      for (let i = 0; i < count; i++) a.matmul(b, algorithm ? { algorithm } : {}).dispose()
+      for (let i = 0; i < count; i++) a.matmul(b, algorithm === 'planned' ? {} : { algorithm }).dispose()
       await device.sync()
     })
-  const gflops = (ms, count) => (flops * count) / ms / 1e6
-  await run(null, 1)()
-  const times = (await alternate(options.quick ? 3 : 7, { planned: run(null, inner) })).planned
-  const best = gflops(Math.min(...times), inner)
-  rows.push(
-    compare(`matmul ${n} f32, planned`, gflops(median(times), inner), {
-      unit: 'GFLOPS',
-      atLeast: TARGETS[kind]?.[n],
-      peer: [PEERS[kind]?.[n], `best round ${best.toFixed(1)}`].filter(Boolean).join('; '),
-    }),
-  )
-  const forced = {}
-  for (const algorithm of ['lanes', 'rows', 'tiles', 'dots']) {
+  const slow = {}
+  const alternatives = {}
+  for (const algorithm of ['planned', 'lanes', 'rows', 'tiles', 'dots']) {
+    if (tooSlow.has(algorithm)) continue
     try {
-      await run(algorithm, 1)()
-      forced[algorithm] = run(algorithm, 1)
+      await product(algorithm, 1)
+      const once = await product(algorithm, 1)
+      const count = Math.max(1, Math.round(MEASURE_MS / once))
+      if (once > SLOW_MS && algorithm !== 'planned') {
+        slow[algorithm] = [once]
+        tooSlow.add(algorithm)
+      } else alternatives[algorithm] = async () => (await product(algorithm, count)) / count
     } catch (error) {
-      rows.push(row(`matmul ${n} f32, ${algorithm}`, 'not on this adapter', { peer: error.message.slice(0, 60) }))
+      rows.push(row(`matmul ${n} f32, ${algorithm}`, 'not on this adapter', { peer: error.message.slice(0, 80) }))
     }
   }
-  for (const [algorithm, ms] of Object.entries(await alternate(options.quick ? 2 : 5, forced))) {
-    rows.push(compare(`matmul ${n} f32, ${algorithm}`, gflops(median(ms), 1), { unit: 'GFLOPS' }))
+  const times = { ...(await alternate(options.quick ? 3 : 9, alternatives)), ...slow }
+  for (const [algorithm, list] of Object.entries(times)) {
+    const gflops = (ms) => (2 * n ** 3) / ms / 1e6
+    const planned = algorithm === 'planned'
+    const spread = list.length > 1 ? `${gflops(Math.max(...list)).toFixed(1)}-${gflops(Math.min(...list)).toFixed(1)} over the rounds` : 'one round'
+    rows.push(
+      compare(`matmul ${n} f32, ${algorithm}`, gflops(median(list)), {
+        unit: 'GFLOPS',
+        digits: 1,
+        atLeast: planned ? TARGETS[kind]?.[n] : undefined,
+        peer: [planned && PEERS[kind]?.[n], spread].filter(Boolean).join('; '),
+      }),
+    )
   }
   a.dispose()
   b.dispose()

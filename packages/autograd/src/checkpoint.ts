@@ -50,7 +50,11 @@ export function checkpoint<A extends Tensor[], R extends Tensor | Tensor[]>(fn: 
   const rule: Rule = {
     saves: () => ({ inputs: inputs.map((_, i) => i) }),
     backward(ctx, gradients) {
-      if (isGradEnabled()) throw new BmsError('GRADIENT', 'checkpoint: gradients through it cannot be differentiated again; call the function without checkpoint() where createGraph is needed')
+      if (isGradEnabled())
+        throw new BmsError(
+          'GRADIENT',
+          'checkpoint: gradients through it cannot be differentiated again; call the function without checkpoint() where createGraph is needed',
+        )
       const again = inputs.map((_, i) => {
         const d = noGrad(() => ctx.input(i).detach())
         if (ctx.needs(i)) d.requiresGrad = true

@@ -93,7 +93,12 @@ function nodesBetween(outputs: readonly Place[], wanted: ReadonlySet<Place> | nu
 }
 
 /** Gradients at the wanted places (null wanted: at all leaves), from those at the outputs. */
-export function flowBack(outputs: readonly { place: Place; gradient: Tensor }[], wanted: ReadonlySet<Place> | null, createGraph: boolean, retainGraph: boolean): Map<Place, Tensor> {
+export function flowBack(
+  outputs: readonly { place: Place; gradient: Tensor }[],
+  wanted: ReadonlySet<Place> | null,
+  createGraph: boolean,
+  retainGraph: boolean,
+): Map<Place, Tensor> {
   const flow = new Flow(createGraph)
   const results = new Map<Place, Tensor>()
   const nodes = nodesBetween(
@@ -123,7 +128,8 @@ export function flowBack(outputs: readonly { place: Place; gradient: Tensor }[],
       result.forEach((g, i) => {
         const place = node.parents[i]
         if (!g || !place || !node.needs(i)) return
-        if (!sameShape(g.shape, place.shape)) throw new ShapeError(node.op, `its gradient rule gave ${formatShape(g.shape)} for an input of ${formatShape(place.shape)}`, { op: node.op })
+        if (!sameShape(g.shape, place.shape))
+          throw new ShapeError(node.op, `its gradient rule gave ${formatShape(g.shape)} for an input of ${formatShape(place.shape)}`, { op: node.op })
         flow.add(place, g)
       })
       for (const t of kept) if (t) flow.drop(t)
@@ -144,8 +150,12 @@ function seeds(op: string, outputs: readonly Tensor[], gradOutputs: readonly (Te
     const place = placeOf(o)
     if (!place) throw new BmsError('NO_GRADIENT', `${op}: output ${i + 1} ${formatShape(o.shape)} does not depend on anything with requiresGrad`, { output: i })
     const given = gradOutputs?.[i]
-    if (given && !sameShape(given.shape, o.shape)) throw new ShapeError(op, `the gradient given for output ${i + 1} has shape ${formatShape(given.shape)}, the output ${formatShape(o.shape)}`)
-    if (!given && o.size !== 1) throw new ShapeError(op, `output ${i + 1} has shape ${formatShape(o.shape)}; gradients start at one number: use sum() or mean(), or give gradOutputs`, { shape: o.shape })
+    if (given && !sameShape(given.shape, o.shape))
+      throw new ShapeError(op, `the gradient given for output ${i + 1} has shape ${formatShape(given.shape)}, the output ${formatShape(o.shape)}`)
+    if (!given && o.size !== 1)
+      throw new ShapeError(op, `output ${i + 1} has shape ${formatShape(o.shape)}; gradients start at one number: use sum() or mean(), or give gradOutputs`, {
+        shape: o.shape,
+      })
     return [{ place, gradient: given ?? onesLike(o) }]
   })
 }
@@ -161,17 +171,33 @@ export function grad(outputs: Tensor | readonly Tensor[], inputs: Tensor | reado
   const single = !Array.isArray(inputs)
   const ins = (single ? [inputs] : inputs) as readonly Tensor[]
   const { createGraph = false, retainGraph = createGraph, allowUnused = false } = options
-  const given = options.gradOutputs === undefined ? undefined : Array.isArray(options.gradOutputs) ? (options.gradOutputs as readonly (Tensor | null)[]) : [options.gradOutputs as Tensor]
+  const given =
+    options.gradOutputs === undefined
+      ? undefined
+      : Array.isArray(options.gradOutputs)
+        ? (options.gradOutputs as readonly (Tensor | null)[])
+        : [options.gradOutputs as Tensor]
   const places = ins.map((t, i) => {
     const place = placeOf(t)
-    if (!place && !allowUnused) throw new BmsError('NO_GRADIENT', `grad: input ${i + 1} ${formatShape(t.shape)} has no requiresGrad; set it before it is used`, { input: i })
+    if (!place && !allowUnused)
+      throw new BmsError('NO_GRADIENT', `grad: input ${i + 1} ${formatShape(t.shape)} has no requiresGrad; set it before it is used`, { input: i })
     return place
   })
   const wanted = new Set(places.filter((p) => p !== null))
-  const found = flowBack((createGraph ? enableGrad : noGrad)(() => seeds('grad', outs, given)), wanted, createGraph, retainGraph)
+  const found = flowBack(
+    (createGraph ? enableGrad : noGrad)(() => seeds('grad', outs, given)),
+    wanted,
+    createGraph,
+    retainGraph,
+  )
   const results = places.map((p, i) => {
     const g = p && found.get(p)
-    if (!g && !allowUnused) throw new BmsError('NO_GRADIENT', `grad: the outputs do not depend on input ${i + 1} ${formatShape(ins[i]!.shape)}; pass { allowUnused: true } to get null for it`, { input: i })
+    if (!g && !allowUnused)
+      throw new BmsError(
+        'NO_GRADIENT',
+        `grad: the outputs do not depend on input ${i + 1} ${formatShape(ins[i]!.shape)}; pass { allowUnused: true } to get null for it`,
+        { input: i },
+      )
     return g ?? null
   })
   // Two inputs may have one gradient, or one that the caller gave; each gets a handle of its own.

@@ -24,7 +24,9 @@ export interface FunctionDefinition<A extends Tensor[]> {
 }
 
 /** Makes a differentiable function of a forward pass and its gradient, as torch.autograd.Function does. */
-export function customFunction<A extends Tensor[]>(definition: FunctionDefinition<A> & { forward(ctx: FunctionContext, ...inputs: A): Tensor }): (...inputs: A) => Tensor
+export function customFunction<A extends Tensor[]>(
+  definition: FunctionDefinition<A> & { forward(ctx: FunctionContext, ...inputs: A): Tensor },
+): (...inputs: A) => Tensor
 export function customFunction<A extends Tensor[]>(definition: FunctionDefinition<A>): (...inputs: A) => Tensor | Tensor[]
 export function customFunction<A extends Tensor[]>(definition: FunctionDefinition<A>): (...inputs: A) => Tensor | Tensor[] {
   return (...inputs) => {

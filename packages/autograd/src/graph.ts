@@ -31,7 +31,11 @@ export class Place implements Trace {
 
   overwritten(op: string): void {
     if (!this.node || !isGradEnabled()) return
-    throw new BmsError('IN_PLACE', `${op}: the tensor was made by ${this.node.op}, and gradients flow through it; write to detach() of it, under noGrad(), or compute a new tensor`, { op, madeBy: this.node.op })
+    throw new BmsError(
+      'IN_PLACE',
+      `${op}: the tensor was made by ${this.node.op}, and gradients flow through it; write to detach() of it, under noGrad(), or compute a new tensor`,
+      { op, madeBy: this.node.op },
+    )
   }
 }
 
@@ -125,7 +129,12 @@ export class Node implements RuleContext {
 
   /** Throws when the values were given back. */
   check(): void {
-    if (this.freed) throw new BmsError('GRAPH_FREED', `${this.op}: gradients were already taken through this graph, and its values are freed; pass { retainGraph: true } the first time`, { op: this.op })
+    if (this.freed)
+      throw new BmsError(
+        'GRAPH_FREED',
+        `${this.op}: gradients were already taken through this graph, and its values are freed; pass { retainGraph: true } the first time`,
+        { op: this.op },
+      )
   }
 
   visit(fn: (t: Tensor) => void, seen: Set<unknown>): void {

@@ -37,8 +37,12 @@ Object.defineProperties(Tensor.prototype, {
     set(this: Tensor, on: boolean) {
       const place = placeOf(this)
       if (on === (place !== null)) return
-      if (place?.node) throw new BmsError('NOT_A_LEAF', `requiresGrad can only be changed on leaves; this tensor was made by ${place.node.op}: use detach()`, { op: place.node.op })
-      if (on && !isFloat(this.dtype)) throw new DTypeError('requiresGrad', `only f32 and f16 tensors have gradients, this one is ${this.dtype}`, { dtype: this.dtype })
+      if (place?.node)
+        throw new BmsError('NOT_A_LEAF', `requiresGrad can only be changed on leaves; this tensor was made by ${place.node.op}: use detach()`, {
+          op: place.node.op,
+        })
+      if (on && !isFloat(this.dtype))
+        throw new DTypeError('requiresGrad', `only f32 and f16 tensors have gradients, this one is ${this.dtype}`, { dtype: this.dtype })
       this.trace = on ? new Place(null, 0, this.shape) : null
     },
   },

@@ -38,23 +38,30 @@ export class Recogniser extends nn.Module {
   }
 }
 
-/** D_I: scores data [B, n] → [B, 1]; with spectral norm on every layer it is `scale`-Lipschitz (SPEC eq. 6, K = 1 times the scale). */
+/** D_I: scores data [B, n] → [B, 1]. With spectral norm on every layer the raw score is 1-Lipschitz (SPEC eq. 6); what counts is `scale` times it. */
 export class Critic extends nn.Module {
   readonly body: nn.Sequential
 
   constructor(
     dims: number,
     hidden: readonly number[],
-    private readonly scale: number,
+    readonly scale: number,
     spectral: boolean,
   ) {
     super()
     this.body = mlp(dims, hidden, 1, relu, (layer) => (spectral ? nn.spectralNorm(layer) : layer))
   }
 
+  /** The raw score, without `scale`. */
   override forward(x: Tensor): Tensor {
-    const score = this.body.forward(x)
-    return this.scale === 1 ? score : score.mul(this.scale)
+    return this.body.forward(x)
+  }
+
+  /** The scaled scores of consecutive groups of rows. */
+  scores(x: Tensor, sizes: readonly number[]): Tensor[] {
+    const raw = this.forward(x)
+    const parts = sizes.length === 1 ? [raw] : raw.split(sizes)
+    return this.scale === 1 ? parts : parts.map((s) => s.mul(this.scale))
   }
 }
 

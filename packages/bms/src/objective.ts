@@ -1,37 +1,55 @@
 // The paper's objective, term by term (SPEC eq. 7 and §2, "Algorithm 1"), as functions of networks' outputs. Everything
 // is written to be minimised.
-import { relu, softplus, type Tensor } from '@bms/nn'
+import { relu, softplus, tensor, type Tensor } from '@bms/nn'
 import type { ModelSwitches } from './models.js'
 
-/** ‖x − x̂‖ for every draw: mean over coordinates of |difference|ⁿ. x [B, n], generated [T·B, n] (draw-major) → [T, B]. */
-export function reconstructionErrors(x: Tensor, generated: Tensor, norm: 1 | 2): Tensor {
+/** |x − x̂|ⁿ of every coordinate of every draw. x [B, n], generated [k·B, n] (draw-major) → [k, B, n]. */
+export function deviations(x: Tensor, generated: Tensor, norm: 1 | 2): Tensor {
   const [B, n] = x.shape as [number, number]
   const difference = generated.reshape([-1, B, n]).sub(x)
-  return (norm === 1 ? difference.abs() : difference.square()).mean(-1)
+  return norm === 1 ? difference.abs() : difference.square()
 }
 
-/** Which draw reconstructs each x best (SPEC eq. 6a: the log of a sum of exponentials, by its largest term). errors [T, B] → [B], i32. */
-export const bestDraw = (errors: Tensor): Tensor => errors.argmin(0)
+/** ‖x − x̂‖ for every draw: the mean over coordinates. → [k, B]. */
+export const reconstructionErrors = (x: Tensor, generated: Tensor, norm: 1 | 2): Tensor => deviations(x, generated, norm).mean(-1)
 
-/** Which draw looks least real (SPEC eq. 6b: the bound that its lowest score gives). scores [T, B] → [B], i32. */
-export const worstDraw = (scores: Tensor): Tensor => scores.argmin(0)
+/** The reconstruction term: the mean of those errors over points (and draws). */
+export const reconstructionLoss = (x: Tensor, generated: Tensor, norm: 1 | 2): Tensor => deviations(x, generated, norm).mean()
 
 /**
- * The generator's loss for being scored `scores` by the data-space critic: the raw score with hinge (a direct ratio estimate), α-GAN's ratio
+ * Which draw has the smallest value for each point: of errors, the draw that reconstructs best (SPEC eq. 6a: the log of a sum of exponentials, by
+ * its largest term); of scores, the one that looks least real (eq. 6b: the bound that the lowest score gives). [.., T, B] → [.., B], i32.
+ */
+export const smallestDraw = (values: Tensor): Tensor => values.argmin(-2)
+
+/**
+ * The generator's loss for being scored by the data-space critic: minus the raw score with hinge (a direct ratio estimate), α-GAN's ratio
  * loss −log D + log(1 − D) = −logit with a classifier.
  */
-export const syntheticLoss = (scores: Tensor): Tensor => scores.mean().neg()
+export const syntheticLoss = (scores: Tensor): Tensor => scores.neg().mean()
 
 /** KL(q‖p) by the latent critic (SPEC §1.2): E −logit D_L(ẑ), or its non-saturating form. */
 export const klLoss = (logits: Tensor, form: 'ratio' | 'non-saturating'): Tensor => (form === 'ratio' ? logits.neg() : softplus(logits.neg())).mean()
 
-/** What D_I minimises on real and on generated scores; the generated groups share one half of the weight. */
-export function criticLoss(real: Tensor, generated: readonly Tensor[], kind: ModelSwitches['critic']): Tensor {
-  const onReal = (s: Tensor): Tensor => (kind === 'hinge' ? relu(s.neg().add(1)) : softplus(s.neg())).mean()
-  const onFake = (s: Tensor): Tensor => (kind === 'hinge' ? relu(s.add(1)) : softplus(s)).mean()
-  const fake = generated.map(onFake).reduce((a, b) => a.add(b))
-  return onReal(real).add(generated.length === 1 ? fake : fake.mul(1 / generated.length))
+/** Which side each row of a critic's batch is on, and what it weighs: columns [N, 1]. */
+export interface Sides {
+  /** −1 for real rows (whose score is to rise), +1 for generated ones. */
+  sign: Tensor
+  weight: Tensor
 }
 
-/** What D_L minimises: prior samples are 1, posterior draws 0 (binary cross-entropy). */
-export const latentCriticLoss = (prior: Tensor, posterior: Tensor): Tensor => softplus(prior.neg()).mean().add(softplus(posterior).mean())
+/** Sides of a batch of one real group of B rows and `fakes` generated ones; each side weighs 1 in all. Made once, before a step is compiled. */
+export function sides(B: number, fakes: number): Sides {
+  const N = (1 + fakes) * B
+  const column = (of: (real: boolean) => number): Tensor => tensor(Float32Array.from({ length: N }, (_, i) => of(i < B)), { shape: [N, 1] })
+  return { sign: column((real) => (real ? -1 : 1)), weight: column((real) => 1 / (real ? B : fakes * B)) }
+}
+
+/**
+ * What a critic minimises on the scores [N, 1] of real and generated rows: hinge relu(1 ± s) (Algorithm 1), or binary cross-entropy softplus(± s), the
+ * mean of each side. The latent critic's is the latter with prior samples as the real side (prior = 1, posterior = 0).
+ */
+export const criticLoss = (scores: Tensor, { sign, weight }: Sides, kind: ModelSwitches['critic']): Tensor => {
+  const signed = scores.mul(sign)
+  return (kind === 'hinge' ? relu(signed.add(1)) : softplus(signed)).mul(weight).sum()
+}

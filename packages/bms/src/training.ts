@@ -7,7 +7,7 @@ import { mixtureSampler } from './data/sampler.js'
 import { type ModesAndQuality, modesAndQuality } from './metrics/modes.js'
 import { type ModelSwitches, models } from './models.js'
 import { buildNetworks, mlp, type Networks } from './networks.js'
-import { buildOptimisers, drawNoise, type Optimisers, type StepLosses, trainStep } from './step.js'
+import { buildOptimisers, drawNoise, type Optimisers, stepContext, type StepLosses, trainStep } from './step.js'
 import { nn } from '@bms/nn'
 
 /** Losses of a step on the host, by name. */
@@ -43,8 +43,9 @@ export class Training {
     this.ema = new optim.EMA(this.nets.G, { decay: hyper.emaDecay, warmup: true })
     this.average = mlp(hyper.latent, hyper.hiddenG, 2, () => new nn.ReLU())
     const data = mixtureSampler(this.mixture)
+    const context = stepContext(this.nets, this.optimisers, this.switches, hyper, batch, T)
     this.compiled = compile(() => {
-      const losses = trainStep(data(batch), drawNoise(batch, T, hyper, this.switches), this.nets, this.optimisers, this.switches, hyper)
+      const losses = trainStep(context, data(batch), drawNoise(context))
       this.ema.update()
       return losses
     })
@@ -140,9 +141,9 @@ export class Training {
       D: nets.D?.stateDict(),
       L: nets.L?.stateDict(),
       ema: this.ema.stateDict(),
-      'optimiser.generator': optimisers.generator.stateDict().tensors,
-      'optimiser.critic': optimisers.critic?.stateDict().tensors,
-      'optimiser.latent': optimisers.latent?.stateDict().tensors,
+      'optimiser.generator': optimisers.generator.stateDict(),
+      'optimiser.critic': optimisers.critic?.stateDict(),
+      'optimiser.latent': optimisers.latent?.stateDict(),
     }
     return Object.fromEntries(Object.entries(parts).flatMap(([part, dict]) => Object.entries(dict ?? {}).map(([name, t]) => [`${part}.${name}`, t])))
   }
@@ -154,7 +155,7 @@ export class Training {
   }
 
   /** Continues from a checkpoint of the same configuration. Throws a BmsError, and changes nothing, where the file does not fit. */
-  restore(bytes: Uint8Array): void {
+  async restore(bytes: Uint8Array): Promise<void> {
     const { metadata } = readSafetensorsHeader(bytes)
     const refuse = (why: string): never => {
       throw new BmsError('BAD_CHECKPOINT', `the checkpoint does not fit this run: ${why}`, { why })
@@ -173,15 +174,13 @@ export class Training {
     }
     for (const name of Object.keys(dict)) if (!(name in own)) refuse(`it holds ${name}, which this run does not have`)
     const { nets, optimisers } = this
-    const load = (o: optim.Adam | null, name: string): void => o?.loadStateDict({ ...o.stateDict(), tensors: part(name) })
+    const { generator, critic, latent } = optimisers
     nets.G.loadStateDict(part('G'))
     nets.R?.loadStateDict(part('R'))
     nets.D?.loadStateDict(part('D'))
     nets.L?.loadStateDict(part('L'))
     this.ema.loadStateDict(part('ema'))
-    load(optimisers.generator, 'optimiser.generator')
-    load(optimisers.critic, 'optimiser.critic')
-    load(optimisers.latent, 'optimiser.latent')
+    await Promise.all([generator.loadStateDict(part('optimiser.generator')), critic?.loadStateDict(part('optimiser.critic')), latent?.loadStateDict(part('optimiser.latent'))])
     for (const t of Object.values(dict)) t.dispose()
     const [step, seed, counter] = numbers as [number, number, number]
     this.step = step

@@ -16,7 +16,7 @@ export async function openTraining(dir: string, adapter?: 'auto' | 'gpu' | 'soft
   if (!bytes) throw new BmsError('NO_CHECKPOINT', `${dir} has no checkpoint yet; let the run reach its first evaluation: bms train ${folder.config.dataset} --resume --out ${dir}`, { dir })
   const device = await init({ adapter: adapter ?? folder.config.adapter })
   const training = new Training(folder.config, device)
-  training.restore(bytes)
+  await training.restore(bytes)
   return { training, folder }
 }
 

@@ -69,7 +69,7 @@ export async function train(options: TrainOptions): Promise<RunResult | null> {
   let spent = 0
   const saved = options.resume ? folder.readCheckpoint() : undefined
   if (saved) {
-    training.restore(saved)
+    await training.restore(saved)
     folder.rewindMetrics(training.step)
     spent = Number(folder.readMetrics().lines.at(-1)?.['seconds'] ?? 0) || 0
   }

@@ -1,6 +1,8 @@
 // An element-wise call: expressions over inputs, each walked by its own strides, evaluated once for every element of a
 // shape. A compiled step merges chains of them into one.
 import type { Device } from '../device/device.js'
+import type { Storage } from '../device/storage.js'
+import { bytesOf } from '../dtype.js'
 import { LimitError } from '../errors.js'
 import { coalesce, MAX_RANK, sizeOf } from '../layout.js'
 import { address, Bindings, coordinates, emit, fill, load, store, walkOf, Words } from '../map/codegen.js'
@@ -8,6 +10,37 @@ import { type Expr, exprKey, exprName, linearize } from '../map/expr.js'
 import { type Call, type Dispatch, layoutKey, linearGrid, type Operand, operandBytes, snapshot } from './call.js'
 
 const GROUP = 256
+
+/** What is bound of a storage: all of it where that is allowed, else the part that the operands reach. */
+interface Range {
+  /** Bytes. */
+  size: number
+  /** The element that the binding starts at. */
+  first: number
+  part: { offset: number; size: number } | null
+}
+
+function rangeOf(device: Device, storage: Storage, operands: readonly Operand[]): Range {
+  if (storage.bytes <= device.limits.maxStorageBufferBindingSize) return { size: storage.bytes, first: 0, part: null }
+  let [low, high, bytes] = [Number.POSITIVE_INFINITY, 0, 4]
+  for (const { storage: s, layout, dtype } of operands) {
+    if (s !== storage) continue
+    const reach = layout.strides.map((stride, d) => (layout.shape[d]! - 1) * stride)
+    bytes = bytesOf(dtype)
+    low = Math.min(
+      low,
+      reach.reduce((at, r) => at + Math.min(0, r), layout.offset),
+    )
+    high = Math.max(
+      high,
+      reach.reduce((at, r) => at + Math.max(0, r), layout.offset),
+    )
+  }
+  const align = Math.max(16, device.limits.minStorageBufferOffsetAlignment)
+  const offset = Math.floor((low * bytes) / align) * align
+  const size = Math.min(Math.ceil(((high + 1) * bytes) / 16) * 16, storage.bytes) - offset
+  return { size, first: offset / bytes, part: { offset, size } }
+}
 
 export class MapCall implements Call {
   readonly kind = 'map'
@@ -39,12 +72,51 @@ export class MapCall implements Call {
   }
 
   lower(device: Device): Dispatch[] {
-    const { inputs, outputs, exprs } = this
-    const bindings = new Bindings(inputs, outputs)
+    const bindings = new Bindings(this.inputs, this.outputs)
     const limit = device.limits.maxStorageBuffersPerShaderStage
     if (bindings.list.length > limit)
       throw new LimitError(this.op, `needs ${bindings.list.length} buffers in one kernel, the adapter takes ${limit}`, { need: bindings.list.length, limit })
+    const ranges = bindings.list.map((b) => rangeOf(device, b.storage, [...this.inputs, ...this.outputs]))
+    const most = device.limits.maxStorageBufferBindingSize
+    const tooLong = ranges.findIndex((r) => r.size > most)
+    if (tooLong >= 0) return this.halves(bindings.list[tooLong]!.storage, ranges[tooLong]!.size, most).flatMap((half) => half.lower(device))
+    return [this.dispatch(device, bindings, ranges)]
+  }
+
+  /** The call in two parts, each over half of the dim along which the operands on `storage` reach furthest. */
+  private halves(storage: Storage, need: number, limit: number): MapCall[] {
+    let [longest, dim] = [0, 0]
+    for (const o of [...this.inputs, ...this.outputs]) {
+      if (o.storage !== storage) continue
+      o.layout.strides.forEach((s, d) => {
+        const reach = (this.shape[d]! - 1) * Math.abs(s) * bytesOf(o.dtype)
+        if (reach > longest) [longest, dim] = [reach, d]
+      })
+    }
+    // Short operands that lie far apart stay so, however the work is divided.
+    if (longest < limit / 16) {
+      throw new LimitError(
+        this.op,
+        `reads ${need} bytes of one tensor at once, the adapter's maxStorageBufferBindingSize is ${limit}; clone() one of the parts`,
+        { need, limit },
+      )
+    }
+    const middle = Math.ceil(this.shape[dim]! / 2)
+    const part = (start: number, length: number): MapCall => {
+      const shape = this.shape.map((s, d) => (d === dim ? length : s))
+      const of = (o: Operand): Operand => ({
+        ...snapshot(o),
+        layout: { shape, strides: o.layout.strides, offset: o.layout.offset + start * o.layout.strides[dim]! },
+      })
+      return new MapCall(this.op, shape, this.exprs, this.inputs.map(of), this.outputs.map(of), this.inPlace)
+    }
+    return [part(0, middle), part(middle, this.shape[dim]! - middle)]
+  }
+
+  private dispatch(device: Device, bindings: Bindings, ranges: readonly Range[]): Dispatch {
+    const { inputs, outputs, exprs } = this
     const operands = [...inputs, ...outputs]
+    const first = new Map(bindings.list.map((b, i) => [b.storage, ranges[i]!.first]))
     const walks = operands.map(walkOf)
     const { shape, strides } = coalesce(
       this.shape,
@@ -60,7 +132,7 @@ export class MapCall implements Call {
     const strided = walks.includes('strided')
     const at = strided ? coordinates('i', shape, 'c', words) : { text: '', names: [] }
     const index = operands.map((o, k) => {
-      const offset = words.u32(o.layout.offset)
+      const offset = words.u32(o.layout.offset - first.get(o.storage)!)
       if (walks[k] === 'scalar') return offset
       if (walks[k] === 'linear') return `${offset} + i`
       return address(
@@ -74,18 +146,16 @@ export class MapCall implements Call {
     const body = [words.declaration, bindings.declarations, 'fn element(i: u32) {', at.text, code.text, ...stores, '}'].filter((s) => s !== '').join('\n')
     const half = bindings.list.some((b) => b.dtype === 'f16') || body.includes('f16(')
     const n = sizeOf(this.shape)
-    return [
-      {
-        op: this.op,
-        pipeline: { key: `map|${body}`, kernel: 'map', source: () => fill('map', `// <body>\n${body}`, half) },
-        buffers: bindings.list.map((b, i) => ({ binding: i + 1, storage: b.storage })),
-        params: words.pack(),
-        paramsBinding: 0,
-        grid: linearGrid(device, this.op, n, GROUP),
-        flops: n * linearize(exprs).lines.filter((l) => l.expr.kind === 'op').length,
-        bytes: operands.reduce((sum, o) => sum + operandBytes(o), 0),
-      },
-    ]
+    return {
+      op: this.op,
+      pipeline: { key: `map|${body}`, kernel: 'map', source: () => fill('map', `// <body>\n${body}`, half) },
+      buffers: bindings.list.map((b, i) => ({ binding: i + 1, storage: b.storage, ...ranges[i]!.part })),
+      params: words.pack(),
+      paramsBinding: 0,
+      grid: linearGrid(device, this.op, n, GROUP),
+      flops: n * linearize(exprs).lines.filter((l) => l.expr.kind === 'op').length,
+      bytes: operands.reduce((sum, o) => sum + operandBytes(o), 0),
+    }
   }
 
   identity(operand: (o: Operand) => string): string {

@@ -45,7 +45,9 @@ export class Allocator {
   allocateNow(op: string, bytes: number): Storage {
     const padded = paddedBytes(bytes)
     const rounded = sizeClass(padded)
-    const size = rounded <= this.device.limits.maxBufferSize ? rounded : padded
+    // Rounding up must not lead over a limit that the need itself keeps.
+    const { maxBufferSize, maxStorageBufferBindingSize } = this.device.limits
+    const size = [maxBufferSize, maxStorageBufferBindingSize].some((limit) => padded <= limit && rounded > limit) ? padded : rounded
     const buffer = this.pool.get(size)?.pop() ?? this.create(op, size)
     if (buffer.label === POOLED) this.pooled -= size
     buffer.label = op

@@ -2,7 +2,7 @@
 // in one encoder and submitted when something is read or enough is pending; while a step is being recorded, calls are
 // handed to the recorder instead and nothing runs.
 import type { Call, Dispatch } from '../calls/call.js'
-import { BmsError } from '../errors.js'
+import { BmsError, LimitError } from '../errors.js'
 import type { Recorder } from '../program/recorder.js'
 import { bufferOf } from './allocator.js'
 import type { Device } from './device.js'
@@ -212,5 +212,14 @@ export class Stream {
 /** The bind group resource of one operand of a dispatch. */
 export function bindingOf(op: string, b: { storage: Storage; offset?: number; size?: number }): GPUBufferBinding {
   const offset = b.offset ?? 0
-  return { buffer: bufferOf(op, b.storage), offset: b.storage.base + offset, size: b.size ?? b.storage.bytes - offset }
+  const size = b.size ?? b.storage.bytes - offset
+  const limit = b.storage.device.limits.maxStorageBufferBindingSize
+  if (size > limit) {
+    throw new LimitError(
+      op,
+      `needs ${size} bytes of one tensor in a kernel, the adapter's maxStorageBufferBindingSize is ${limit}; use a smaller batch, or split the tensor`,
+      { need: size, limit },
+    )
+  }
+  return { buffer: bufferOf(op, b.storage), offset: b.storage.base + offset, size }
 }

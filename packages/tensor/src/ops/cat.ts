@@ -17,7 +17,10 @@ export function cat(tensors: readonly Tensor[], dim = 0): Tensor {
   const d = properDim('cat', dim, first.shape)
   for (const t of tensors) {
     if (t.ndim !== first.ndim || t.shape.some((s, i) => i !== d && s !== first.shape[i])) {
-      throw new ShapeError('cat', `shapes ${tensors.map((x) => formatShape(x.shape)).join(', ')} differ in another dim than ${dim}`, { shapes: tensors.map((x) => x.shape), dim })
+      throw new ShapeError('cat', `shapes ${tensors.map((x) => formatShape(x.shape)).join(', ')} differ in another dim than ${dim}`, {
+        shapes: tensors.map((x) => x.shape),
+        dim,
+      })
     }
   }
   const device = commonDevice('cat', tensors)
@@ -51,12 +54,16 @@ export const stack = (tensors: readonly Tensor[], dim = 0): Tensor =>
  */
 export function pad(x: Tensor, padding: readonly number[], value = 0): Tensor {
   if (padding.length % 2 !== 0 || padding.length > 2 * x.ndim || padding.some((p) => !Number.isInteger(p))) {
-    throw new ArgumentError('pad', `padding is pairs of whole numbers for the last dims of ${formatShape(x.shape)}, got ${formatShape(padding)}`, { padding, shape: x.shape })
+    throw new ArgumentError('pad', `padding is pairs of whole numbers for the last dims of ${formatShape(x.shape)}, got ${formatShape(padding)}`, {
+      padding,
+      shape: x.shape,
+    })
   }
   const before = x.shape.map((_, d) => padding[2 * (x.ndim - 1 - d)] ?? 0)
   const after = x.shape.map((_, d) => padding[2 * (x.ndim - 1 - d) + 1] ?? 0)
   const shape = x.shape.map((s, d) => s + before[d]! + after[d]!)
-  if (shape.some((s) => s < 0)) throw new ShapeError('pad', `padding ${formatShape(padding)} cuts more than ${formatShape(x.shape)} has`, { padding, shape: x.shape })
+  if (shape.some((s) => s < 0))
+    throw new ShapeError('pad', `padding ${formatShape(padding)} cuts more than ${formatShape(x.shape)} has`, { padding, shape: x.shape })
   return traced('pad', [x], { before, after, value }, () => {
     const out = empty('pad', x.device, shape, x.dtype)
     if (out.size === 0) return out

@@ -23,7 +23,8 @@ function numberType(value: number, t: DType): DType {
 export function mapOp(op: MapOpName, args: readonly Arg[]): Tensor {
   const tensors = args.filter(isTensor)
   args.forEach((a, i) => {
-    if (!isTensor(a) && typeof a !== 'number') throw new ArgumentError(op, `argument ${i + 1} is ${a === null ? 'null' : typeof a}; a Tensor or a number is needed`)
+    if (!isTensor(a) && typeof a !== 'number')
+      throw new ArgumentError(op, `argument ${i + 1} is ${a === null ? 'null' : typeof a}; a Tensor or a number is needed`)
   })
   const device = commonDevice(op, tensors)
   const scalars = args.map((a) => (isTensor(a) ? null : a))

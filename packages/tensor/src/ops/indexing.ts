@@ -133,7 +133,7 @@ export interface ScatterOptions {
 }
 
 /** Looking through all m indices for each result is cheap while they are few. */
-export const planScatter = (m: number): 'scan' | 'sorted' => (m <= 256 ? 'scan' : 'sorted')
+export const planScatter = (m: number): 'scan' | 'sorted' => (m <= 32 ? 'scan' : 'sorted')
 
 /** Adds to `x` of the same other dims; `flat`: one index a slice. */
 function scatterRows(op: string, x: Tensor, rows: Rows, index: Tensor, source: Tensor, flat: boolean, options: ScatterOptions): Tensor {

@@ -80,8 +80,10 @@ export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tenso
   checkTensor('matmul', a)
   checkTensor('matmul', b, 'the second operand')
   commonDevice('matmul', [a, b])
-  if (a.ndim === 0 || b.ndim === 0) throw new ShapeError('matmul', `needs at least one dim on each side, got ${formatShape(a.shape)} · ${formatShape(b.shape)}`, { shapes: [a.shape, b.shape] })
-  if (!isFloat(a.dtype) || !isFloat(b.dtype)) throw new DTypeError('matmul', `needs f32 or f16, got ${a.dtype} · ${b.dtype}; convert with .to('f32')`, { dtypes: [a.dtype, b.dtype] })
+  if (a.ndim === 0 || b.ndim === 0)
+    throw new ShapeError('matmul', `needs at least one dim on each side, got ${formatShape(a.shape)} · ${formatShape(b.shape)}`, { shapes: [a.shape, b.shape] })
+  if (!isFloat(a.dtype) || !isFloat(b.dtype))
+    throw new DTypeError('matmul', `needs f32 or f16, got ${a.dtype} · ${b.dtype}; convert with .to('f32')`, { dtypes: [a.dtype, b.dtype] })
   const [k, kb] = [a.shape[a.ndim - 1]!, b.shape[Math.max(0, b.ndim - 2)]!]
   if (k !== kb) {
     throw new ShapeError('matmul', `inner sizes differ: ${formatShape(a.shape)} · ${formatShape(b.shape)}: ${k} ≠ ${kb}`, { shapes: [a.shape, b.shape] })

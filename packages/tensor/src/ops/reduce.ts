@@ -6,7 +6,7 @@ import { normalDims, sizeOf } from '../layout.js'
 import { input } from '../map/expr.js'
 import type { Tensor } from '../tensor.js'
 import { traced } from '../trace.js'
-import { cast } from './copy.js'
+import { cast, clone } from './copy.js'
 import { div, sqrt, square, sub } from './elementwise.js'
 import { full } from './create.js'
 import { empty } from './launch.js'
@@ -25,13 +25,28 @@ export function reducedShape(shape: readonly number[], dims: readonly number[], 
   return keepdim ? shape.map((s, d) => (dims.includes(d) ? 1 : s)) : shape.filter((_, d) => !dims.includes(d))
 }
 
-function reduce(op: string, kind: ReduceOp, x: Tensor, dims: Dims | undefined, keepdim: boolean, dtype: DType, scale: (n: number) => number, options: ReduceOptions = {}): Tensor {
+function reduce(
+  op: string,
+  kind: ReduceOp,
+  x: Tensor,
+  dims: Dims | undefined,
+  keepdim: boolean,
+  dtype: DType,
+  scale: (n: number) => number,
+  options: ReduceOptions = {},
+): Tensor {
   const which = normalDims(op, dims, x.ndim)
   const shape = reducedShape(x.shape, which, keepdim)
   const n = sizeOf(which.map((d) => x.shape[d]!))
-  if (n === 0 && (op === 'max' || op === 'min')) throw new ShapeError(op, `the ${op} of no elements is undefined: shape [${x.shape.join(', ')}], dims [${which.join(', ')}]`, { shape: x.shape, dims: which })
+  if (n === 0 && (op === 'max' || op === 'min'))
+    throw new ShapeError(op, `the ${op} of no elements is undefined: shape [${x.shape.join(', ')}], dims [${which.join(', ')}]`, {
+      shape: x.shape,
+      dims: which,
+    })
   return traced(op, [x], { dims: which, keepdim, count: n }, () => {
     if (n === 0) return full(shape, kind === 'prod' || op === 'all' ? 1 : op === 'mean' ? Number.NaN : 0, { dtype, device: x.device })
+    // Nothing to combine: a copy, which compiled steps merge with what is around it.
+    if (n === 1 && x.dtype === dtype && x.size > 0) return clone(reshape(x, shape))
     const out = empty(op, x.device, shape, dtype)
     if (out.size > 0) x.device.stream.run(new ReduceCall(op, kind, x.shape, which, input(0, x.dtype), [x], out, scale(n), options.algorithm))
     return out
@@ -42,7 +57,8 @@ const one = (): number => 1
 const summed = (t: DType): DType => (t === 'bool' ? 'i32' : t)
 
 /** Sum over `dims` (all by default). f16 is summed in f32; bool counts as i32. */
-export const sum = (x: Tensor, dims?: Dims, keepdim = false, options?: ReduceOptions): Tensor => reduce('sum', 'sum', x, dims, keepdim, summed(x.dtype), one, options)
+export const sum = (x: Tensor, dims?: Dims, keepdim = false, options?: ReduceOptions): Tensor =>
+  reduce('sum', 'sum', x, dims, keepdim, summed(x.dtype), one, options)
 
 /** Mean over `dims`. Integers give f32; the mean of nothing is NaN. */
 export const mean = (x: Tensor, dims?: Dims, keepdim = false, options?: ReduceOptions): Tensor => {
@@ -53,7 +69,8 @@ export const mean = (x: Tensor, dims?: Dims, keepdim = false, options?: ReduceOp
 /** Largest element; NaN wins. (PyTorch's amax: equal elements share the gradient.) */
 export const max = (x: Tensor, dims?: Dims, keepdim = false, options?: ReduceOptions): Tensor => reduce('max', 'max', x, dims, keepdim, x.dtype, one, options)
 export const min = (x: Tensor, dims?: Dims, keepdim = false, options?: ReduceOptions): Tensor => reduce('min', 'min', x, dims, keepdim, x.dtype, one, options)
-export const prod = (x: Tensor, dims?: Dims, keepdim = false, options?: ReduceOptions): Tensor => reduce('prod', 'prod', x, dims, keepdim, summed(x.dtype), one, options)
+export const prod = (x: Tensor, dims?: Dims, keepdim = false, options?: ReduceOptions): Tensor =>
+  reduce('prod', 'prod', x, dims, keepdim, summed(x.dtype), one, options)
 
 /** True where all elements (any element) are ≠ 0. */
 export const all = (x: Tensor, dims?: Dims, keepdim = false): Tensor => reduce('all', 'min', cast(x, 'bool'), dims, keepdim, 'bool', one)
@@ -87,4 +104,3 @@ export function sumTo(x: Tensor, shape: readonly number[]): Tensor {
   if (dims.length === 0) return x.ndim === shape.length ? x : reshape(x, shape)
   return reshape(sum(x, dims), shape)
 }
-

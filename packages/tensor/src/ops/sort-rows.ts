@@ -15,9 +15,9 @@ export interface SortOptions {
 /** Pairs in workgroup memory, CHUNK of sort.wgsl. */
 const SORT_CHUNK = 1024
 
-/** Which way rows of n elements are sorted. Pure, so that it can be tested without a GPU. */
-export function planSort(n: number): 'rank' | 'group' | 'global' {
-  if (n <= 64) return 'rank'
+/** Which way rows of n elements are sorted: software adapters pay for barriers. Pure, so that it can be tested without a GPU. */
+export function planSort(n: number, kind: 'gpu' | 'software' | 'null'): 'rank' | 'group' | 'global' {
+  if (n <= (kind === 'software' ? 256 : 64)) return 'rank'
   return n <= SORT_CHUNK ? 'group' : 'global'
 }
 
@@ -29,7 +29,7 @@ export function sortRows(op: string, x: Tensor, rows: Rows, descending: boolean,
   const indices = empty(op, device, shape, 'i32')
   if (x.size === 0) return [values, indices]
   const size = Math.max(2, 2 ** Math.ceil(Math.log2(n)))
-  const algorithm = options.algorithm ?? planSort(n)
+  const algorithm = options.algorithm ?? planSort(n, device.adapter.kind)
   const params = { n, inner, size: algorithm === 'global' ? Math.max(size, SORT_CHUNK) : size, flip: descending ? 0xffffffff : 0, k: 0, j: 0 }
   const constants = { KIND: keyKind(x.dtype) }
   const aliases = { T: elementAlias(x), C: wideType(x.dtype) }

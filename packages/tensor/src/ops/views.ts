@@ -9,10 +9,15 @@ export function reshape(x: Tensor, shape: readonly number[]): Tensor {
   const known = shape.filter((d) => d !== -1)
   const unknown = shape.length - known.length
   const size = sizeOf(known)
-  if (unknown > 1 || shape.some((d) => !Number.isInteger(d) || d < -1)) throw new ShapeError('reshape', `bad shape ${formatShape(shape)}: whole numbers, at most one of them -1`, { shape })
+  if (unknown > 1 || shape.some((d) => !Number.isInteger(d) || d < -1))
+    throw new ShapeError('reshape', `bad shape ${formatShape(shape)}: whole numbers, at most one of them -1`, { shape })
   const full = shape.map((d) => (d === -1 ? (size === 0 ? 0 : x.size / size) : d))
   if (sizeOf(full) !== x.size || full.some((d) => !Number.isInteger(d))) {
-    throw new ShapeError('reshape', `${formatShape(x.shape)} has ${x.size} elements, ${formatShape(shape)} ${unknown ? `needs a multiple of ${size}` : `has ${size}`}`, { from: x.shape, to: shape })
+    throw new ShapeError(
+      'reshape',
+      `${formatShape(x.shape)} has ${x.size} elements, ${formatShape(shape)} ${unknown ? `needs a multiple of ${size}` : `has ${size}`}`,
+      { from: x.shape, to: shape },
+    )
   }
   return traced('reshape', [x], { from: x.shape, to: full }, () => {
     const layout = reshapeLayout(x.layout, full)
@@ -27,8 +32,11 @@ export function reshape(x: Tensor, shape: readonly number[]): Tensor {
 /** Dims in another order: `permute([2, 0, 1])`. */
 export function permute(x: Tensor, order: readonly number[]): Tensor {
   const dims = order.map((d) => normalDim('permute', d, x.ndim))
-  if (dims.length !== x.ndim || new Set(dims).size !== dims.length) throw new ShapeError('permute', `${formatShape(order)} is not an order of the ${x.ndim} dims of ${formatShape(x.shape)}`, { order, shape: x.shape })
-  return traced('permute', [x], { order: dims }, () => x.view({ shape: dims.map((d) => x.shape[d]!), strides: dims.map((d) => x.strides[d]!), offset: x.layout.offset }))
+  if (dims.length !== x.ndim || new Set(dims).size !== dims.length)
+    throw new ShapeError('permute', `${formatShape(order)} is not an order of the ${x.ndim} dims of ${formatShape(x.shape)}`, { order, shape: x.shape })
+  return traced('permute', [x], { order: dims }, () =>
+    x.view({ shape: dims.map((d) => x.shape[d]!), strides: dims.map((d) => x.strides[d]!), offset: x.layout.offset }),
+  )
 }
 
 /** Two dims swapped; the last two by default. */
@@ -70,7 +78,12 @@ export function narrow(x: Tensor, dim: number, start: number, length: number): T
   const size = x.shape[d]!
   const from = start < 0 ? start + size : start
   if (!Number.isInteger(from) || !Number.isInteger(length) || from < 0 || length < 0 || from + length > size) {
-    throw new ShapeError('narrow', `elements ${start} to ${start + length} of dim ${dim} are out of range: ${formatShape(x.shape)} has ${size} there`, { shape: x.shape, dim, start, length })
+    throw new ShapeError('narrow', `elements ${start} to ${start + length} of dim ${dim} are out of range: ${formatShape(x.shape)} has ${size} there`, {
+      shape: x.shape,
+      dim,
+      start,
+      length,
+    })
   }
   return traced('narrow', [x], { dim: d, start: from, length, size }, () => part(x, d, from, length))
 }
@@ -98,7 +111,11 @@ export function split(x: Tensor, sizes: number | readonly number[], dim = 0): Te
     if (!Number.isInteger(sizes) || sizes < 1) throw new ArgumentError('split', `a size ≥ 1 is needed, got ${sizes}`, { sizes })
     list = Array.from({ length: Math.max(1, Math.ceil(total / sizes)) }, (_, i) => Math.min(sizes, total - i * sizes))
   } else list = [...sizes]
-  if (list.some((s) => !Number.isInteger(s) || s < 0) || list.reduce((a, b) => a + b, 0) !== total) throw new ShapeError('split', `sizes ${formatShape(list)} are not whole numbers ≥ 0 that add up to ${total}, dim ${dim} of ${formatShape(x.shape)}`, { sizes, shape: x.shape })
+  if (list.some((s) => !Number.isInteger(s) || s < 0) || list.reduce((a, b) => a + b, 0) !== total)
+    throw new ShapeError('split', `sizes ${formatShape(list)} are not whole numbers ≥ 0 that add up to ${total}, dim ${dim} of ${formatShape(x.shape)}`, {
+      sizes,
+      shape: x.shape,
+    })
   return tracedAll('split', [x], { dim: d, sizes: list }, () => {
     let start = 0
     return list.map((length) => {

@@ -64,11 +64,18 @@ function signature(args: readonly unknown[]): { tensors: Tensor[]; key: string }
       return `${x.dtype}[${x.shape.join(',')}]${x.trace ? '*' : ''}`
     }
     if (Array.isArray(x)) return `(${x.map((v, i) => text(v, `${where}[${i}]`)).join(' ')})`
-    if (typeof x === 'object' && x !== null && Object.getPrototypeOf(x) === Object.prototype) return `{${Object.entries(x).map(([k, v]) => `${k}:${text(v, `${where}.${k}`)}`).join(' ')}}`
+    if (typeof x === 'object' && x !== null && Object.getPrototypeOf(x) === Object.prototype)
+      return `{${Object.entries(x)
+        .map(([k, v]) => `${k}:${text(v, `${where}.${k}`)}`)
+        .join(' ')}}`
     if (x === undefined || x === null) return String(x)
     const what = typeof x === 'object' ? (x.constructor?.name ?? 'object') : typeof x
     const hint = typeof x === 'number' || typeof x === 'boolean' ? ` (tensor(${x}))` : ''
-    throw new ArgumentError('compile', `${where} is a ${what}: a compiled step would freeze it; pass a tensor${hint} so that it can change between calls, or close over it if it never changes`, { argument: where })
+    throw new ArgumentError(
+      'compile',
+      `${where} is a ${what}: a compiled step would freeze it; pass a tensor${hint} so that it can change between calls, or close over it if it never changes`,
+      { argument: where },
+    )
   }
   const key = args.map((a, i) => text(a, `argument ${i + 1}`)).join(';')
   return { tensors, key }
@@ -171,8 +178,9 @@ function listen<R>(stream: Stream, recorder: Recorder, fn: () => R): R {
   } finally {
     stream.recorder = null
   }
-  if (!((result as unknown) instanceof Promise)) return result
-  // It fails for its own reasons once it goes on; what matters is said here.
+  if (!((result as unknown) instanceof Promise))
+    return result
+    // It fails for its own reasons once it goes on; what matters is said here.
   ;(result as Promise<unknown>).catch(() => {})
   throw new ArgumentError('compile', 'the function is async; a step is recorded in one go: return tensors and await their data() outside')
 }
@@ -197,4 +205,3 @@ function copyInput(from: Tensor, to: Tensor): void {
   } else if (from.isContiguous && start % 4 === 0 && size % 4 === 0) from.device.stream.copy('compile', from.storage, start, to.storage, 0, size)
   else copy_(to, from)
 }
-

@@ -2,6 +2,7 @@
 // with and without it.
 import { mergeEqualCalls } from './cse.js'
 import { foldColumnSums, foldEpilogues } from './fuse-matmul.js'
+import { elideCopies } from './elide-copies.js'
 import { fuseIntoReductions, fuseMaps, inlineScalars } from './fuse-maps.js'
 import type { Graph } from './graph.js'
 
@@ -16,6 +17,8 @@ export interface Rewrites {
   maps?: boolean
   /** Do element-wise work inside the reduction that reads it. */
   reductions?: boolean
+  /** Let the producer of a copied value write it where the copy would go. */
+  copies?: boolean
 }
 
 /** Rewrites the graph in place; `limit` is the number of storage buffers a kernel may bind. */
@@ -31,6 +34,7 @@ export function optimise(graph: Graph, limit: number, rewrites: Rewrites = {}): 
     fuseMaps(graph, limit)
   }
   if (rewrites.reductions !== false) fuseIntoReductions(graph, limit)
+  if (rewrites.copies !== false) elideCopies(graph)
   if (rewrites.maps !== false) inlineScalars(graph, limit)
   if (rewrites.dead !== false) graph.dropDead()
 }

@@ -107,7 +107,10 @@ export class Program {
       if (d.params) entries.push({ binding: d.paramsBinding, resource: { buffer: params, offset: offsets[i]!, size: d.params.byteLength } })
       return { pipeline, grid: d.grid, group: gpu.createBindGroup({ layout: pipeline.getBindGroupLayout(0), entries, label: d.op }) }
     })
-    this.device.debug(1, () => `compile: ${this.steps.length} dispatches from ${this.recorded} calls, arena ${this.arena} bytes, built in ${Date.now() - started} ms`)
+    this.device.debug(
+      1,
+      () => `compile: ${this.steps.length} dispatches from ${this.recorded} calls, arena ${this.arena} bytes, built in ${Date.now() - started} ms`,
+    )
   }
 
   private where(storage: Storage): Storage {
@@ -167,7 +170,10 @@ export class Program {
       return `${String(i).padStart(4)}  ${c.outputs.map((o) => label(o.storage)).join(' ')} [${shape}] = ${c.name} (${c.inputs.map((o) => label(o.storage)).join(' ')})  # ${c.op}`
     })
     const s = this.stats()
-    return [`program: ${s.dispatches} dispatches (${s.recorded} recorded), ${s.pipelines} pipelines, arena ${s.arenaBytes} bytes, ${(s.flops / 1e6).toFixed(2)} MFLOP`, ...lines].join('\n')
+    return [
+      `program: ${s.dispatches} dispatches (${s.recorded} recorded), ${s.pipelines} pipelines, arena ${s.arenaBytes} bytes, ${(s.flops / 1e6).toFixed(2)} MFLOP`,
+      ...lines,
+    ].join('\n')
   }
 
   /** Gives all memory back. */
