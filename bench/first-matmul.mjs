@@ -25,7 +25,12 @@ else {
     const kept = { ours: cache(), bare: cache() }
     await starts(1, (key) => kept[key])
     const warm = await starts(options.quick ? 5 : 15, (key) => kept[key])
-    rows.push(compare('start to first 64x64 matmul, ratio to bare Dawn', warm.ratio, { atMost: 1.3, peer: `${warm.ours.toFixed(0)} ms against bare ${warm.bare.toFixed(0)} ms; jax-js 1.04, tfjs 1.8` }))
+    rows.push(
+      compare('start to first 64x64 matmul, ratio to bare Dawn', warm.ratio, {
+        atMost: 1.3,
+        peer: `${warm.ours.toFixed(0)} ms against bare ${warm.bare.toFixed(0)} ms; jax-js 1.04, tfjs 1.8`,
+      }),
+    )
     const cold = await starts(options.quick ? 3 : 7, () => cache())
     rows.push(compare('… with an empty shader cache', cold.ratio, { peer: `${cold.ours.toFixed(0)} ms against bare ${cold.bare.toFixed(0)} ms` }))
   } finally {

@@ -27,7 +27,11 @@ try {
   const seconds = (runs) => median(runs.map((r) => r.seconds))
   const software = /llvmpipe|lavapipe/.test(adapter)
   const rows = [
-    compare('process start to first ring step, empty shader cache', seconds(cold), { unit: 's', atMost: software ? 6 : undefined, peer: 'peers’ first GAN step 20-26' }),
+    compare('process start to first ring step, empty shader cache', seconds(cold), {
+      unit: 's',
+      atMost: software ? 6 : undefined,
+      peer: 'peers’ first GAN step 20-26',
+    }),
     row('  … of which, in s', divided(cold)),
     compare('process start to first ring step, warm shader cache', seconds(warm), { unit: 's' }),
     row('  … of which, in s', divided(warm)),
@@ -36,8 +40,10 @@ try {
   if (options.detail) {
     const { pipelines, kernels, stages } = await start(fresh(), ['--detail'])
     console.log(stages)
-    for (const p of pipelines.sort((a, b) => b.ms - a.ms)) console.log(`${p.ms.toFixed(0).padStart(6)} ms from ${p.start.toFixed(0)}  ${p.key.replaceAll('\n', ' ').slice(0, 150)}`)
-    for (const k of [...kernels].sort((a, b) => b.first - b.second - (a.first - a.second))) console.log(`first ${k.first.toFixed(1)} second ${k.second.toFixed(1)} ms  ${k.kernel}  # ${k.op}`)
+    for (const p of pipelines.sort((a, b) => b.ms - a.ms))
+      console.log(`${p.ms.toFixed(0).padStart(6)} ms from ${p.start.toFixed(0)}  ${p.key.replaceAll('\n', ' ').slice(0, 150)}`)
+    for (const k of [...kernels].sort((a, b) => b.first - b.second - (a.first - a.second)))
+      console.log(`first ${k.first.toFixed(1)} second ${k.second.toFixed(1)} ms  ${k.kernel}  # ${k.op}`)
   }
 } finally {
   for (const folder of folders) rmSync(folder, { recursive: true, force: true })

@@ -1,7 +1,7 @@
 // The step of a small model: where frameworks lose their time in dispatches, not in arithmetic. Peers were measured with the same network and batch.
 import '@bms/nn/node'
 import { compile, grad, init, losses, nn, optim, randn } from '@bms/nn'
-import { adapterName, alternate, compare, family, median, options, report, timed } from './support.mjs'
+import { adapterName, alternate, compare, family, median, options, report, stepsFor, timed } from './support.mjs'
 import { torch } from './torch.mjs'
 
 const device = await init({ adapter: options.adapter })
@@ -18,7 +18,11 @@ await step.prepare(x, y)
 for (let i = 0; i < 5; i++) step(x, y)
 await device.sync()
 
-const steps = options.quick ? 10 : 25
+const once = await timed(async () => {
+  step(x, y)
+  await device.sync()
+})
+const steps = stepsFor(once)
 const peer = await torch(options.torch)
 const alternatives = {
   // As a training loop runs it: steps queue up, the device is waited for now and then.
@@ -34,7 +38,7 @@ const alternatives = {
     })) / steps,
   ...(peer ? { torch: () => peer.measure(2 * steps) } : {}),
 }
-const times = await alternate(options.quick ? 5 : 15, alternatives)
+const times = await alternate(options.quick ? 3 : 11, alternatives)
 peer?.end()
 const beside = peer ? `PyTorch CPU ${median(times.torch).toFixed(2)} (${peer.version}, eager, same rounds)` : `PyTorch: skipped, no torch in ${options.torch}`
 const stats = step.stats()

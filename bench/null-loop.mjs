@@ -86,7 +86,9 @@ async function measure(name, run) {
   const work = Object.fromEntries(Object.entries(alternatives).map(([key, fn]) => [key, () => cost(fn, count)]))
   await alternate(1, work)
   const times = await alternate(options.quick ? 3 : 9, work)
-  const summary = Object.fromEntries(Object.entries(times).map(([key, list]) => [key, { cpu: median(list.map((t) => t[0])), wall: median(list.map((t) => t[1])) }]))
+  const summary = Object.fromEntries(
+    Object.entries(times).map(([key, list]) => [key, { cpu: median(list.map((t) => t[0])), wall: median(list.map((t) => t[1])) }]),
+  )
   const over = median(times.ours.map((t, i) => t[0] / times.same[i][0]))
   say({ name, dispatches: count, ...summary, ratio: over })
 }

@@ -35,6 +35,9 @@ export async function timed(work) {
   return performance.now() - start
 }
 
+/** How many steps of `ms` one measurement takes: a quarter of a second, at least two, at most as many as may wait in the queue. */
+export const stepsFor = (ms) => Math.min(20, Math.max(2, Math.round(250 / ms)))
+
 const MARK = '@bench '
 
 /** A line that the parent process understands. */
@@ -87,7 +90,11 @@ export function table(rows) {
   const head = ['figure', 'ours', 'target', 'peer or bare Dawn', 'ok']
   const cells = rows.map((r) => [r.figure, r.ours, r.target, r.peer, r.ok === null ? '' : r.ok ? 'ok' : 'MISSED'])
   const width = head.map((h, i) => Math.max(h.length, ...cells.map((c) => c[i].length)))
-  const line = (c) => c.map((text, i) => text.padEnd(width[i])).join('  ').trimEnd()
+  const line = (c) =>
+    c
+      .map((text, i) => text.padEnd(width[i]))
+      .join('  ')
+      .trimEnd()
   return [line(head), width.map((w) => '-'.repeat(w)).join('  '), ...cells.map(line)].join('\n')
 }
 
@@ -101,4 +108,10 @@ export const adapterName = (device) => `${device.adapter.name} (${device.adapter
 
 /** Which column of the targets an adapter falls into. */
 export const family = ({ adapter }) =>
-  adapter.kind !== 'software' ? adapter.kind : /swiftshader/i.test(adapter.name) ? 'swiftshader' : /llvmpipe|lavapipe/i.test(adapter.name) ? 'lavapipe' : 'software'
+  adapter.kind !== 'software'
+    ? adapter.kind
+    : /swiftshader/i.test(adapter.name)
+      ? 'swiftshader'
+      : /llvmpipe|lavapipe/i.test(adapter.name)
+        ? 'lavapipe'
+        : 'software'

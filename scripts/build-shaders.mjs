@@ -58,23 +58,47 @@ function kernelType(k) {
   ].join('\n')
 }
 
+// The table is written as short texts that a few lines unpack when it is loaded: it is part of every page that uses the package.
+const unpack = `const texts = (list: string): string[] => (list === '' ? [] : list.split(' '))
+
+/** "x:1r out:2w": name, index, access. */
+const bindingsOf = (list: string): ShaderBinding[] =>
+  texts(list).map((text) => {
+    const [name, place] = text.split(':') as [string, string]
+    return { name, index: Number.parseInt(place, 10), access: ({ r: 'read', w: 'read_write', u: 'uniform' } as const)[place.at(-1) as 'r' | 'w' | 'u'] }
+  })
+
+/** "n:u0 eps:f4 dims:u16x4": name, type, offset, count. */
+const paramsOf = (list: string): Record<string, ShaderField> =>
+  Object.fromEntries(
+    texts(list).map((text) => {
+      const [name, field] = text.split(':') as [string, string]
+      const [offset, count = 1] = field.slice(1).split('x').map(Number) as [number, number?]
+      return [name, { offset, type: ({ u: 'u32', i: 'i32', f: 'f32' } as const)[field[0] as 'u' | 'i' | 'f'], count }]
+    }),
+  )
+
+type FileInfo = Pick<ShaderInfo, 'file' | 'source' | 'constants' | 'aliases'>
+
+const kernel = (f: FileInfo, name: string, entry: string, bindings: string, paramBytes: number, params: string, group: string): ShaderInfo => ({
+  ...f,
+  name,
+  entry,
+  bindings: bindingsOf(bindings),
+  paramBytes,
+  params: paramsOf(params),
+  workgroupSize: texts(group),
+})
+`
+
 function kernelInfo(k, source) {
-  const bindings = k.bindings.map((b) => `      { name: '${b.name}', index: ${b.index}, access: '${b.access}' },\n`).join('')
-  const params = Object.entries(k.params).map(([name, f]) => [name, `{ offset: ${f.offset}, type: '${f.type}', count: ${f.count} }`])
-  return [
-    `  ${key(k.name)}: {`,
-    `    name: '${k.name}',`,
-    `    file: '${k.file}',`,
-    `    entry: '${k.entry}',`,
-    `    source: ${source},`,
-    `    bindings: [${bindings ? `\n${bindings}    ` : ''}],`,
-    `    paramBytes: ${k.paramBytes},`,
-    `    params: ${object(params)},`,
-    `    constants: ${object(Object.entries(k.constants))},`,
-    `    aliases: ${object(Object.entries(k.aliases).map(([n, t]) => [n, `'${t}'`]))},`,
-    `    workgroupSize: [${k.workgroupSize.map((w) => `'${w}'`).join(', ')}],`,
-    '  },',
-  ].join('\n')
+  const bindings = k.bindings.map((b) => `${b.name}:${b.index}${{ read: 'r', read_write: 'w', uniform: 'u' }[b.access]}`).join(' ')
+  const params = Object.entries(k.params).map(([name, f]) => `${name}:${f.type[0]}${f.offset}${f.count === 1 ? '' : `x${f.count}`}`)
+  return `  ${key(k.name)}: kernel(${source}, '${k.name}', '${k.entry}', '${bindings}', ${k.paramBytes}, '${params.join(' ')}', '${k.workgroupSize.join(' ')}'),`
+}
+
+function fileInfo(k, source) {
+  return `{ file: '${k.file}', source: ${literal(source)}, constants: ${object(Object.entries(k.constants))}, aliases: ${object(Object.entries(k.aliases).map(([n, t]) => [n, `'${t}'`]))} }`
 }
 
 /** Writes only what changed, so that watchers and `tsc -b` stay quiet; by rename, so that a build beside this one never reads half a file. */
@@ -112,9 +136,11 @@ export function buildShaders({ shaders, out }) {
       if (owner.has(k.name)) errors.push(`${shown}:${entry.line}: kernel '${k.name}' is also defined in ${owner.get(k.name)}`)
       owner.set(k.name, shown)
       types.push(kernelType(k))
-      infos.push(kernelInfo(k, `s${sources.length}`))
+      infos.push(kernelInfo(k, `f${files.indexOf(f)}`))
     }
-    sources.push(`// ${f}\nconst s${sources.length} = ${literal(parsed.source)}\n`)
+    const shared = { ...parsed.entries[0], file: f.split(sep).join('/') }
+    // Files with a generated body share their helpers: side by side they compress well.
+    sources[parsed.source.includes('// <body>') ? 'unshift' : 'push'](`// ${f}\nconst f${files.indexOf(f)}: FileInfo = ${fileInfo(shared, parsed.source)}\n`)
   }
   if (errors.length) throw new Error(`shaders:\n${errors.join('\n')}`)
   const text = [
@@ -122,6 +148,7 @@ export function buildShaders({ shaders, out }) {
     '/** What a call of each kernel must give. */',
     types.length ? `export interface Kernels {\n${types.join('\n')}\n}\n` : 'export type Kernels = Record<never, never>\n',
     'export type KernelName = keyof Kernels\n',
+    ...(infos.length ? [unpack] : []),
     ...sources,
     infos.length
       ? `export const shaders: Readonly<Record<KernelName, ShaderInfo>> = {\n${infos.join('\n')}\n}`

@@ -13,6 +13,16 @@ const packages = ['tensor', 'autograd', 'nn', 'bms']
 /** Type-checked, never emitted. */
 const projects = ['test', 'examples', 'bench']
 const entryNames = ['index.ts', 'node.ts', 'cli.ts']
+/** Folders that an index passes on as namespaces (`export * as nn from './nn/index.js'`): entry points too, so that a user's bundler sees a real namespace and drops what is unused. */
+const namespaces = { nn: ['nn', 'optim', 'losses', 'data'] }
+
+/** Leaves those imports of an index as they are. */
+const keepNamespaces = (folders) => ({
+  name: 'namespaces',
+  setup(b) {
+    b.onResolve({ filter: /^\.\/\w+\/index\.js$/ }, ({ path, importer }) => (/src[\\/]index\.ts$/.test(importer) && folders.includes(path.split('/')[1]) ? { path, external: true } : undefined))
+  },
+})
 
 const filesUnder = (dir) => (existsSync(dir) ? readdirSync(dir, { recursive: true }).map((f) => join(dir, f)) : [])
 
@@ -39,7 +49,9 @@ async function javascript() {
       const outdir = join(root, 'packages', name, 'dist')
       const result = await build({
         absWorkingDir: root,
-        entryPoints: entryNames.map((f) => join(src, f)).filter(existsSync),
+        entryPoints: [...entryNames, ...(namespaces[name] ?? []).map((f) => `${f}/index.ts`)].map((f) => join(src, f)).filter(existsSync),
+        outbase: src,
+        plugins: [keepNamespaces(namespaces[name] ?? [])],
         outdir,
         bundle: true,
         splitting: true,

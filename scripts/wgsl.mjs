@@ -40,7 +40,7 @@ function blankComments(text) {
 
 const lineAt = (text, offset) => text.slice(0, offset).split('\n').length
 
-/** What is sent to the GPU: no comments but the two body markers, no indentation, no empty lines, one space where there were several. */
+/** What is sent to the GPU: no comments but the two body markers, no indentation, no empty lines, no space that separates nothing (around + - / it may: `a - -b`). */
 function stripSource(text, blanked) {
   const original = text.split('\n')
   const lines = blanked.split('\n').map((line, i) => {
@@ -50,7 +50,7 @@ function stripSource(text, blanked) {
       : line
           .trim()
           .replace(/\s+/g, ' ')
-          .replace(/^const (\w+) ?: ?(\w+) ?= ?/, 'const $1: $2 = ')
+          .replace(/ ?([,;:(){}[\]=<>*%&|!]) ?/g, '$1')
   })
   return lines.filter((l) => l !== '').join('\n')
 }

@@ -15,10 +15,6 @@ const TRANS_A: bool = false;   // a is stored K x M
 const TRANS_B: bool = false;   // b is stored N x K
 const VEC_A: bool = true;      // read a as vec4: needs not TRANS_A and k, lda, a_offset, a_batch multiples of 4
 const VEC_B: bool = true;      // read b as vec4: needs not TRANS_B and n, ldb, b_offset, b_batch multiples of 4
-const BIAS: bool = false;      // add bias[n]
-const ACTIVATION: u32 = 0u;    // 0 none, 1 relu, 2 leaky relu, 3 tanh, 4 sigmoid
-const GATE: u32 = 0u;          // times the derivative of that activation, by its output gate[m, n]
-const ROWSUM: bool = false;    // also rowsum[m] = sum over k of A[m, k]; batch 1 only
 
 struct Params {
   m: u32, n: u32, k: u32, batch: u32,
@@ -27,6 +23,11 @@ struct Params {
   a_batch: u32, b_batch: u32,            // elements between consecutive matrices, 0 broadcasts
   c_offset: u32, bias_offset: u32, gate_offset: u32, rowsum_offset: u32,
   alpha: f32, slope: f32,
+  // The epilogue, as data: a compiled kernel for each combination would cost more than these branches.
+  has_bias: u32,                         // 1: add bias[n]
+  activation: u32,                       // 0 none, 1 relu, 2 leaky relu, 3 tanh, 4 sigmoid
+  gate_activation: u32,                  // not 0: times the derivative of that activation, by its output gate[m, n]
+  has_rowsum: u32,                       // 1: also rowsum[m] = sum over k of A[m, k]; batch 1 only
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -39,42 +40,31 @@ struct Params {
 @group(0) @binding(7) var<storage, read_write> c: array<T>;
 @group(0) @binding(8) var<storage, read_write> rowsum: array<T>;
 
-fn activate(x: vec4f) -> vec4f {
-  if (ACTIVATION == 1u) { return max(x, vec4f(0.0)); }
-  if (ACTIVATION == 2u) { return select(params.slope * x, x, x > vec4f(0.0)); }
-  if (ACTIVATION == 3u) { return tanh(clamp(x, vec4f(-15.0), vec4f(15.0))); }
-  if (ACTIVATION == 4u) {
+fn activate(x: f32) -> f32 {
+  if (params.activation == 1u) { return max(x, 0.0); }
+  if (params.activation == 2u) { return select(params.slope * x, x, x > 0.0); }
+  if (params.activation == 3u) { return tanh(clamp(x, -15.0, 15.0)); }
+  if (params.activation == 4u) {
     let e = exp(-abs(x));
-    return select(e, vec4f(1.0), x >= vec4f(0.0)) / (1.0 + e);
+    return select(e, 1.0, x >= 0.0) / (1.0 + e);
   }
   return x;
 }
 
-fn slopeAt(y: vec4f) -> vec4f {
-  if (GATE == 1u) { return select(vec4f(0.0), vec4f(1.0), y > vec4f(0.0)); }
-  if (GATE == 2u) { return select(vec4f(params.slope), vec4f(1.0), y > vec4f(0.0)); }
-  if (GATE == 3u) { return 1.0 - y * y; }
+fn slopeAt(y: f32) -> f32 {
+  if (params.gate_activation == 1u) { return select(0.0, 1.0, y > 0.0); }
+  if (params.gate_activation == 2u) { return select(params.slope, 1.0, y > 0.0); }
+  if (params.gate_activation == 3u) { return 1.0 - y * y; }
   return y * (1.0 - y);
 }
 
-// Four neighbours of a row of C, of which `count` exist: `at` counts elements of the dense batch of results.
-fn finish(sum: vec4f, at: u32, column: u32, count: u32) {
-  let there = min(vec4u(0u, 1u, 2u, 3u), vec4u(count - 1u));
+// One element of C: `at` counts elements of the dense batch of results.
+fn finish(sum: f32, at: u32, column: u32) {
   var value = sum * params.alpha;
-  if (BIAS) {
-    let i = params.bias_offset + column + there;
-    value += vec4f(f32(bias[i.x]), f32(bias[i.y]), f32(bias[i.z]), f32(bias[i.w]));
-  }
+  if (params.has_bias != 0u) { value += f32(bias[params.bias_offset + column]); }
   value = activate(value);
-  if (GATE != 0u) {
-    let i = params.gate_offset + at + there;
-    value *= slopeAt(vec4f(f32(gate[i.x]), f32(gate[i.y]), f32(gate[i.z]), f32(gate[i.w])));
-  }
-  let i = params.c_offset + at;
-  c[i] = T(value.x);
-  if (count > 1u) { c[i + 1u] = T(value.y); }
-  if (count > 2u) { c[i + 2u] = T(value.z); }
-  if (count > 3u) { c[i + 3u] = T(value.w); }
+  if (params.gate_activation != 0u) { value *= slopeAt(f32(gate[params.gate_offset + at])); }
+  c[params.c_offset + at] = T(value);
 }
 
 struct Columns { lo: vec4f, hi: vec4f }   // 4 COLS columns of one row
@@ -203,14 +193,14 @@ fn main(
           c15 = add(c15, subgroupBroadcast(p3.x, 3u), y);
         }
       }
-      if (ROWSUM) { s0 += p0.x; s1 += p1.x; s2 += p2.x; s3 += p3.x; }
+      s0 += p0.x; s1 += p1.x; s2 += p2.x; s3 += p3.x;
       p0 = p0.yzwx;
       p1 = p1.yzwx;
       p2 = p2.yzwx;
       p3 = p3.yzwx;
     }
   }
-  if (ROWSUM && panel == 0u) {
+  if (params.has_rowsum != 0u && panel == 0u) {
     // Every subgroup of this workgroup holds the same sums.
     let first = params.rowsum_offset + m0 + lane;
     let left = params.m - m0;
@@ -220,19 +210,20 @@ fn main(
     if (ROWS > 2u * LANES && lane + 3u * LANES < left) { rowsum[first + 3u * LANES] = T(s3); }
   }
 
-  // A loop that no compiler can unroll (it starts at m0) keeps the machine code small: stores and activations are expanded lane by lane.
+  // One loop over the elements of the tile, which no compiler can unroll (it starts at m0): stores and activations are expanded lane by
+  // lane, and written out for each element they would be most of the machine code.
   if (n0 >= params.n) { return; }
-  var sums = array<Columns, 16>(
-    c0, c1, c2, c3,
-    c4, c5, c6, c7,
-    c8, c9, c10, c11,
-    c12, c13, c14, c15,
+  var sums = array<vec4f, 32>(
+    c0.lo, c0.hi, c1.lo, c1.hi, c2.lo, c2.hi, c3.lo, c3.hi,
+    c4.lo, c4.hi, c5.lo, c5.hi, c6.lo, c6.hi, c7.lo, c7.hi,
+    c8.lo, c8.hi, c9.lo, c9.hi, c10.lo, c10.hi, c11.lo, c11.hi,
+    c12.lo, c12.hi, c13.lo, c13.hi, c14.lo, c14.hi, c15.lo, c15.hi,
   );
-  let endRow = min(m0 + ROWS, params.m);
-  for (var m = m0; m < endRow; m++) {
-    let at = (matrix * params.m + m) * params.n;
-    let sum = sums[m - m0];
-    finish(sum.lo, at + n0, n0, min(4u, params.n - n0));
-    if (COLS == 2u && n0 + 4u < params.n) { finish(sum.hi, at + n0 + 4u, n0 + 4u, min(4u, params.n - n0 - 4u)); }
+  let end = min(m0 + ROWS, params.m) * 8u;
+  for (var i = m0 * 8u; i < end; i++) {
+    let column = n0 + i % 8u;
+    if (i % 8u < COLS * 4u && column < params.n) {
+      finish(sums[(i - m0 * 8u) / 4u][i % 4u], (matrix * params.m + i / 8u) * params.n + column, column);
+    }
   }
 }

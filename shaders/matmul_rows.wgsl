@@ -12,10 +12,6 @@ const TRANS_A: bool = false;   // a is stored K x M
 const TRANS_B: bool = false;   // b is stored N x K
 const VEC_A: bool = false;     // read a as vec4: needs TRANS_A and m, lda, a_offset, a_batch multiples of 4
 const VEC_B: bool = true;      // read b as vec4: needs not TRANS_B and n, ldb, b_offset, b_batch multiples of 4
-const BIAS: bool = false;      // add bias[n]
-const ACTIVATION: u32 = 0u;    // 0 none, 1 relu, 2 leaky relu, 3 tanh, 4 sigmoid
-const GATE: u32 = 0u;          // times the derivative of that activation, by its output gate[m, n]
-const ROWSUM: bool = false;    // also rowsum[m] = sum over k of A[m, k]; batch 1 only
 
 struct Params {
   m: u32, n: u32, k: u32, batch: u32,
@@ -24,6 +20,11 @@ struct Params {
   a_batch: u32, b_batch: u32,            // elements between consecutive matrices, 0 broadcasts
   c_offset: u32, bias_offset: u32, gate_offset: u32, rowsum_offset: u32,
   alpha: f32, slope: f32,
+  // The epilogue, as data: a compiled kernel for each combination would cost more than these branches.
+  has_bias: u32,                         // 1: add bias[n]
+  activation: u32,                       // 0 none, 1 relu, 2 leaky relu, 3 tanh, 4 sigmoid
+  gate_activation: u32,                  // not 0: times the derivative of that activation, by its output gate[m, n]
+  has_rowsum: u32,                       // 1: also rowsum[m] = sum over k of A[m, k]; batch 1 only
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -37,10 +38,10 @@ struct Params {
 @group(0) @binding(8) var<storage, read_write> rowsum: array<T>;
 
 fn activate(x: vec4f) -> vec4f {
-  if (ACTIVATION == 1u) { return max(x, vec4f(0.0)); }
-  if (ACTIVATION == 2u) { return select(params.slope * x, x, x > vec4f(0.0)); }
-  if (ACTIVATION == 3u) { return tanh(clamp(x, vec4f(-15.0), vec4f(15.0))); }
-  if (ACTIVATION == 4u) {
+  if (params.activation == 1u) { return max(x, vec4f(0.0)); }
+  if (params.activation == 2u) { return select(params.slope * x, x, x > vec4f(0.0)); }
+  if (params.activation == 3u) { return tanh(clamp(x, vec4f(-15.0), vec4f(15.0))); }
+  if (params.activation == 4u) {
     let e = exp(-abs(x));
     return select(e, vec4f(1.0), x >= vec4f(0.0)) / (1.0 + e);
   }
@@ -48,9 +49,9 @@ fn activate(x: vec4f) -> vec4f {
 }
 
 fn slopeAt(y: vec4f) -> vec4f {
-  if (GATE == 1u) { return select(vec4f(0.0), vec4f(1.0), y > vec4f(0.0)); }
-  if (GATE == 2u) { return select(vec4f(params.slope), vec4f(1.0), y > vec4f(0.0)); }
-  if (GATE == 3u) { return 1.0 - y * y; }
+  if (params.gate_activation == 1u) { return select(vec4f(0.0), vec4f(1.0), y > vec4f(0.0)); }
+  if (params.gate_activation == 2u) { return select(vec4f(params.slope), vec4f(1.0), y > vec4f(0.0)); }
+  if (params.gate_activation == 3u) { return 1.0 - y * y; }
   return y * (1.0 - y);
 }
 
@@ -58,12 +59,12 @@ fn slopeAt(y: vec4f) -> vec4f {
 fn finish(sum: vec4f, at: u32, column: u32, count: u32) {
   let there = min(vec4u(0u, 1u, 2u, 3u), vec4u(count - 1u));
   var value = sum * params.alpha;
-  if (BIAS) {
+  if (params.has_bias != 0u) {
     let i = params.bias_offset + column + there;
     value += vec4f(f32(bias[i.x]), f32(bias[i.y]), f32(bias[i.z]), f32(bias[i.w]));
   }
   value = activate(value);
-  if (GATE != 0u) {
+  if (params.gate_activation != 0u) {
     let i = params.gate_offset + at + there;
     value *= slopeAt(vec4f(f32(gate[i.x]), f32(gate[i.y]), f32(gate[i.z]), f32(gate[i.w])));
   }
@@ -149,14 +150,14 @@ fn main(
     c1 = add(c1, p0.y, y);
     c2 = add(c2, p0.z, y);
     c3 = add(c3, p0.w, y);
-    if (ROWSUM) { s0 += p0; }
+    s0 += p0;
     if (ROWS > 4u) {
       let p1 = fetchA(a1);
       c4 = add(c4, p1.x, y);
       c5 = add(c5, p1.y, y);
       c6 = add(c6, p1.z, y);
       c7 = add(c7, p1.w, y);
-      if (ROWSUM) { s1 += p1; }
+      s1 += p1;
     }
     if (ROWS > 8u) {
       let p2 = fetchA(a2);
@@ -164,13 +165,13 @@ fn main(
       c9 = add(c9, p2.y, y);
       c10 = add(c10, p2.z, y);
       c11 = add(c11, p2.w, y);
-      if (ROWSUM) { s2 += p2; }
+      s2 += p2;
       let p3 = fetchA(a3);
       c12 = add(c12, p3.x, y);
       c13 = add(c13, p3.y, y);
       c14 = add(c14, p3.z, y);
       c15 = add(c15, p3.w, y);
-      if (ROWSUM) { s3 += p3; }
+      s3 += p3;
     }
     a0 += stepA;
     a1 += stepA;
@@ -186,7 +187,7 @@ fn main(
     c12, c13, c14, c15,
   );
   let endRow = min(m0 + ROWS, params.m);
-  if (ROWSUM && n0 == 0u) {
+  if (params.has_rowsum != 0u && n0 == 0u) {
     var rows = array<vec4f, 4>(s0, s1, s2, s3);
     for (var m = m0; m < endRow; m++) { rowsum[params.rowsum_offset + m] = T(rows[(m - m0) / 4u][(m - m0) % 4u]); }
   }

@@ -12,10 +12,6 @@ const PER_M: u32 = 4u;         // rows of an invocation, divides TILE_M
 const PER_N: u32 = 4u;         // columns of an invocation, divides TILE_N
 const TRANS_A: bool = false;   // a is stored K x M
 const TRANS_B: bool = false;   // b is stored N x K
-const BIAS: bool = false;      // add bias[n]
-const ACTIVATION: u32 = 0u;    // 0 none, 1 relu, 2 leaky relu, 3 tanh, 4 sigmoid
-const GATE: u32 = 0u;          // times the derivative of that activation, by its output gate[m, n]
-const ROWSUM: bool = false;    // also rowsum[m] = sum over k of A[m, k]; batch 1 only
 
 const ACROSS: u32 = TILE_N / PER_N;
 const DOWN: u32 = TILE_M / PER_M;
@@ -28,6 +24,11 @@ struct Params {
   a_batch: u32, b_batch: u32,            // elements between consecutive matrices, 0 broadcasts
   c_offset: u32, bias_offset: u32, gate_offset: u32, rowsum_offset: u32,
   alpha: f32, slope: f32,
+  // The epilogue, as data: a compiled kernel for each combination would cost more than these branches.
+  has_bias: u32,                         // 1: add bias[n]
+  activation: u32,                       // 0 none, 1 relu, 2 leaky relu, 3 tanh, 4 sigmoid
+  gate_activation: u32,                  // not 0: times the derivative of that activation, by its output gate[m, n]
+  has_rowsum: u32,                       // 1: also rowsum[m] = sum over k of A[m, k]; batch 1 only
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -42,10 +43,10 @@ var<workgroup> slabA: array<f32, TILE_K * (TILE_M + 1u)>;   // [k][m]
 var<workgroup> slabB: array<f32, TILE_K * (TILE_N + 1u)>;   // [k][n]
 
 fn activate(x: f32) -> f32 {
-  if (ACTIVATION == 1u) { return max(x, 0.0); }
-  if (ACTIVATION == 2u) { return select(params.slope * x, x, x > 0.0); }
-  if (ACTIVATION == 3u) { return tanh(clamp(x, -15.0, 15.0)); }
-  if (ACTIVATION == 4u) {
+  if (params.activation == 1u) { return max(x, 0.0); }
+  if (params.activation == 2u) { return select(params.slope * x, x, x > 0.0); }
+  if (params.activation == 3u) { return tanh(clamp(x, -15.0, 15.0)); }
+  if (params.activation == 4u) {
     let e = exp(-abs(x));
     return select(e, 1.0, x >= 0.0) / (1.0 + e);
   }
@@ -53,18 +54,18 @@ fn activate(x: f32) -> f32 {
 }
 
 fn slopeAt(y: f32) -> f32 {
-  if (GATE == 1u) { return select(0.0, 1.0, y > 0.0); }
-  if (GATE == 2u) { return select(params.slope, 1.0, y > 0.0); }
-  if (GATE == 3u) { return 1.0 - y * y; }
+  if (params.gate_activation == 1u) { return select(0.0, 1.0, y > 0.0); }
+  if (params.gate_activation == 2u) { return select(params.slope, 1.0, y > 0.0); }
+  if (params.gate_activation == 3u) { return 1.0 - y * y; }
   return y * (1.0 - y);
 }
 
 // One element of C: `at` counts elements of the dense batch of results.
 fn finish(sum: f32, at: u32, column: u32) {
   var value = sum * params.alpha;
-  if (BIAS) { value += f32(bias[params.bias_offset + column]); }
+  if (params.has_bias != 0u) { value += f32(bias[params.bias_offset + column]); }
   value = activate(value);
-  if (GATE != 0u) { value *= slopeAt(f32(gate[params.gate_offset + at])); }
+  if (params.gate_activation != 0u) { value *= slopeAt(f32(gate[params.gate_offset + at])); }
   c[params.c_offset + at] = T(value);
 }
 
@@ -124,7 +125,7 @@ fn main(
       for (var j = 0u; j < PER_N; j++) { fromB[j] = slabB[k * (TILE_N + 1u) + j * ACROSS + x]; }
       for (var i = 0u; i < PER_M; i++) {
         let fromA = slabA[k * (TILE_M + 1u) + i * DOWN + y];
-        if (ROWSUM) { rows[i] += fromA; }
+        rows[i] += fromA;
         for (var j = 0u; j < PER_N; j++) { sums[i][j] += fromA * fromB[j]; }
       }
     }
@@ -134,7 +135,7 @@ fn main(
   for (var i = 0u; i < PER_M; i++) {
     let m = m0 + i * DOWN + y;
     if (m >= params.m) { break; }
-    if (ROWSUM && n0 + x == 0u) { rowsum[params.rowsum_offset + m] = T(rows[i]); }
+    if (params.has_rowsum != 0u && n0 + x == 0u) { rowsum[params.rowsum_offset + m] = T(rows[i]); }
     for (var j = 0u; j < PER_N; j++) {
       let n = n0 + j * ACROSS + x;
       if (n < params.n) { finish(sums[i][j], (matrix * params.m + m) * params.n + n, n); }

@@ -4,6 +4,7 @@
 // split the loops), or one workgroup a result.
 
 const WG: u32 = 64u;
+const BLOCK: u32 = 64u;
 // 0 sum, 1 max, 2 min, 3 product
 const OP: u32 = 0u;
 // What is accumulated in.
@@ -21,32 +22,35 @@ fn sign_(x: f32) -> f32 {
   return select(sign(x), x, is_nan(x));
 }
 
+// SwiftShader's exp makes infinity of NaN, its log ignores the sign.
 fn exp_(x: f32) -> f32 {
-  return exp(x);
+  return select(exp(x), x, is_nan(x));
 }
 
 fn expm1_(x: f32) -> f32 {
   if (abs(x) < 0.25) {
     return x * (1.0 + x * (0.5 + x * (0.16666667 + x * (0.041666668 + x * (0.008333334 + x * (0.0013888889 + x * 0.0001984127))))));
   }
-  return exp(x) - 1.0;
+  return exp_(x) - 1.0;
+}
+
+// NaN; not as a literal, and of something that the compiler does not know.
+fn not_a_number(x: f32) -> f32 {
+  return bitcast<f32>(0x7fc00000u | (bitcast<u32>(x) & 1u));
 }
 
 fn log_(x: f32) -> f32 {
-  return log(x);
+  return select(log(x), not_a_number(x), x < 0.0 || is_nan(x));
 }
 
-// log(1+x) by the classic correction of the rounding of 1+x.
+// Near 0 by the series of 2 artanh(x / (2 + x)). (The classic correction log(u)·x/(u-1) is folded away by Mesa's compiler.)
 fn log1p_(x: f32) -> f32 {
-  let u = 1.0 + x;
-  let d = u - 1.0;
-  if (d == 0.0) {
-    return x;
+  if (abs(x) < 0.25) {
+    let s = x / (2.0 + x);
+    let q = s * s;
+    return 2.0 * s * (1.0 + q * (0.33333334 + q * (0.2 + q * (0.14285715 + q * 0.11111111))));
   }
-  if (is_inf(u)) {
-    return u;
-  }
-  return log(u) * (x / d);
+  return log_(1.0 + x);
 }
 
 fn sqrt_(x: f32) -> f32 {
@@ -68,7 +72,7 @@ fn tanh_(x: f32) -> f32 {
 }
 
 fn sigmoid_(x: f32) -> f32 {
-  let e = exp(-abs(x));
+  let e = exp_(-abs(x));
   return select(1.0, e, x < 0.0) / (1.0 + e);
 }
 
@@ -126,8 +130,14 @@ fn clamp_(x: f32, low: f32, high: f32) -> f32 {
 
 // WGSL's pow is undefined for negative bases; whole exponents have a value there.
 fn pow_(x: f32, y: f32) -> f32 {
-  if (y == 0.0) {
+  if (y == 0.0 || x == 1.0 || (x == -1.0 && is_inf(y))) {
     return 1.0;
+  }
+  if (is_nan(x)) {
+    return x;
+  }
+  if (is_nan(y)) {
+    return y;
   }
   if (y == 1.0) {
     return x;
@@ -145,13 +155,12 @@ fn pow_(x: f32, y: f32) -> f32 {
     return 1.0 / x;
   }
   let magnitude = pow(abs(x), y);
-  if (x >= 0.0 || is_nan(x)) {
+  if (x >= 0.0) {
     return magnitude;
   }
   let whole = floor(y) == y;
   let odd = whole && floor(y * 0.5) * 2.0 != y;
-  let nan = bitcast<f32>(0x7fc00000u | (bitcast<u32>(y) & 1u));
-  return select(nan, select(magnitude, -magnitude, odd), whole);
+  return select(not_a_number(y), select(magnitude, -magnitude, odd), whole);
 }
 
 fn floor_div_i(a: i32, b: i32) -> i32 {
@@ -206,22 +215,17 @@ fn thread(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) grou
     return;
   }
   let n = params[0].y;
-  // Four partial results: shorter chains of rounding errors, and no waiting for the sum before.
-  var a = start();
-  var b = start();
-  var c = start();
-  var d = start();
-  var r = 0u;
-  for (; r + 3u < n; r += 4u) {
-    a = combine(a, value(o, r));
-    b = combine(b, value(o, r + 1u));
-    c = combine(c, value(o, r + 2u));
-    d = combine(d, value(o, r + 3u));
+  // Block by block: rounding errors grow with the number of blocks, not of elements.
+  var total = start();
+  for (var r = 0u; r < n; ) {
+    let end = min(n, r + BLOCK);
+    var part = start();
+    for (; r < end; r++) {
+      part = combine(part, value(o, r));
+    }
+    total = combine(total, part);
   }
-  for (; r < n; r++) {
-    a = combine(a, value(o, r));
-  }
-  finish(o, combine(combine(a, b), combine(c, d)));
+  finish(o, total);
 }
 
 var<workgroup> partial: array<T, WG>;

@@ -37,39 +37,37 @@ var<workgroup> left: array<f32, MOST>;
 var<workgroup> right: array<f32, MOST>;
 var<workgroup> partial: array<f32, WG>;
 
-fn index(row: u32, column: u32) -> u32 {
-  let inner = params.inner;
-  return (column / inner) * (params.rows * inner) + row * inner + column % inner;
-}
-
-// The sum of x over the workgroup.
+// The sum of x over the workgroup. Everyone adds everything: two barriers instead of a tree of them, which CPU adapters pay dearly for.
 fn total(local: u32, x: f32) -> f32 {
   partial[local] = x;
   workgroupBarrier();
-  for (var half = WG / 2u; half > 0u; half /= 2u) {
-    if (local < half) {
-      partial[local] += partial[local + half];
-    }
-    workgroupBarrier();
+  var sum = 0.0;
+  for (var i = 0u; i < WG; i++) {
+    sum += partial[i];
   }
-  let sum = partial[0];
   workgroupBarrier();
   return sum;
 }
 
 fn at_row(row: u32) -> f32 {
+  let inner = params.inner;
   var sum = 0.0;
-  for (var c = 0u; c < params.columns; c++) {
-    sum += w[params.w_offset + index(row, c)] * right[c];
+  var c = 0u;
+  for (var first = params.w_offset + row * inner; c < params.columns; first += params.rows * inner) {
+    for (var i = 0u; i < inner; i++) {
+      sum += w[first + i] * right[c];
+      c++;
+    }
   }
   return sum;
 }
 
 fn at_column(column: u32) -> f32 {
   var sum = 0.0;
-  let first = params.w_offset + index(0u, column);
+  let inner = params.inner;
+  let first = params.w_offset + (column / inner) * (params.rows * inner) + column % inner;
   for (var r = 0u; r < params.rows; r++) {
-    sum += w[first + r * params.inner] * left[r];
+    sum += w[first + r * inner] * left[r];
   }
   return sum;
 }
@@ -114,13 +112,8 @@ fn iterate_right(local: u32) {
   workgroupBarrier();
 }
 
-// sigma = leftᵀ W right; then weight / sigma, and what the gradient needs.
-fn divide(local: u32) {
-  var dot = 0.0;
-  for (var r = local; r < params.rows; r += WG) {
-    dot += left[r] * at_row(r);
-  }
-  let sigma = total(local, dot);
+// Writes weight / sigma, and what the gradient needs.
+fn divide(local: u32, sigma: f32) {
   let n = params.rows * params.columns;
   for (var i = local; i < n; i += WG) {
     normal[params.normal_offset + i] = w[params.w_offset + i] / sigma;
@@ -136,28 +129,27 @@ fn divide(local: u32) {
   }
 }
 
-// Training: u and v take their iterations first, in place.
+// u and v take their iterations in place (none in evaluation, where they stay as they are); then sigma = uᵀ W v.
 @compute @workgroup_size(WG)
-fn train(@builtin(local_invocation_index) local: u32) {
+fn normalise(@builtin(local_invocation_index) local: u32) {
   fetch(local);
   for (var i = 0u; i < params.iterations; i++) {
     iterate_left(local);
     iterate_right(local);
   }
-  for (var r = local; r < params.rows; r += WG) {
-    u[params.u_offset + r] = left[r];
+  if (params.iterations > 0u) {
+    for (var r = local; r < params.rows; r += WG) {
+      u[params.u_offset + r] = left[r];
+    }
+    for (var c = local; c < params.columns; c += WG) {
+      v[params.v_offset + c] = right[c];
+    }
   }
+  var dot = 0.0;
   for (var c = local; c < params.columns; c += WG) {
-    v[params.v_offset + c] = right[c];
+    dot += at_column(c) * right[c];
   }
-  divide(local);
-}
-
-// Evaluation: u and v stay as they are.
-@compute @workgroup_size(WG)
-fn evaluate(@builtin(local_invocation_index) local: u32) {
-  fetch(local);
-  divide(local);
+  divide(local, total(local, dot));
 }
 
 // dw = (g - <g, weight / sigma> u vᵀ) / sigma
@@ -172,8 +164,13 @@ fn backward(@builtin(local_invocation_index) local: u32) {
   let along = total(local, dot) / sigma;
   let inner = params.inner;
   for (var i = local; i < n; i += WG) {
-    let row = (i / inner) % params.rows;
-    let column = i / (inner * params.rows) * inner + i % inner;
+    var row = i / inner;
+    var column = i - row * inner;
+    if (inner != params.columns) {
+      let slab = row / params.rows;
+      row -= slab * params.rows;
+      column += slab * inner;
+    }
     let outer = saved[params.saved_offset + row] * saved[params.saved_offset + params.rows + column];
     dw[params.dw_offset + i] = (g[params.g_offset + i] - along * outer) / sigma;
   }

@@ -37,7 +37,11 @@ function evenRound(x: number): number {
 
 const top = (a: number, b: number): number => (Number.isNaN(a) || Number.isNaN(b) ? nan : Math.max(a, b))
 const least = (a: number, b: number): number => (Number.isNaN(a) || Number.isNaN(b) ? nan : Math.min(a, b))
-const power = (x: number, y: number): number => (x === 1 ? 1 : x ** y)
+/** As C and PyTorch have it: 1 to any power is 1, also to an infinite one; a broken power of -inf is NaN (PyTorch takes the square root). */
+function power(x: number, y: number): number {
+  if (x === 1 || (x === -1 && Math.abs(y) === inf)) return 1
+  return x === -inf && Number.isFinite(y) && !Number.isInteger(y) ? nan : x ** y
+}
 const geluTanh = (x: number): number => 0.5 * x * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x * x * x)))
 const logistic = (x: number): number => 1 / (1 + Math.exp(-x))
 const softplus = (x: number): number => Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x)))
@@ -123,9 +127,9 @@ const rows: Record<keyof typeof mapOps, Row> = {
     (x) => f(1 / x),
     awkward.filter((x) => x === 0 || Math.abs(x) > 1e-20),
   ),
-  // Range reduction is the driver's business; WGSL promises 2^-11 within [-π, π] only.
-  sin: unary(Math.sin, moderate, 1e-4),
-  cos: unary(Math.cos, moderate, 1e-4),
+  // WGSL promises 2^-11 within [-π, π], and SwiftShader keeps to just that.
+  sin: unary(Math.sin, moderate, 2 ** -11),
+  cos: unary(Math.cos, moderate, 2 ** -11),
   tanh: unary(Math.tanh),
   sigmoid: unary(logistic),
   softplus: unary(softplus),

@@ -47,7 +47,7 @@ for (const [name, make] of Object.entries(layers)) {
 
 function classifier(): nn.Sequential {
   return new nn.Sequential(
-    new nn.Linear(2, 16),
+    new nn.Linear(2, 16, { bias: false }),
     new nn.BatchNorm1d(16),
     new nn.LeakyReLU(0.2),
     new nn.Linear(16, 16),
@@ -80,7 +80,7 @@ for (const way of ['eager', 'compiled']) {
 }
 
 test('prints itself as PyTorch does', () => {
-  assert.is(classifier().toString().replaceAll('1e-5', '1e-05'), golden.training.text)
+  assert.is(classifier().toString(), golden.training.text)
   assert.is(new nn.Embedding(4, 3, { paddingIdx: -1 }).toString(), 'Embedding(4, 3, padding_idx=3)')
   assert.is(
     new nn.Sequential({ a: new nn.Sequential(new nn.ReLU()), b: new nn.Dropout(0.25) }).toString(),
@@ -178,7 +178,7 @@ test('dropout scales what it keeps, and does nothing in evaluation', async () =>
   x.requiresGrad = true
   const y = module.forward(x)
   const [a, b, g] = await Promise.all([x.data(), y.data(), grad(y.sum(), x).data()])
-  const kept = b.filter((v) => v !== 0).length
+  const kept = b.filter((v: number) => v !== 0).length
   assert.ok(Math.abs(kept / 4000 - 0.75) < 0.03, `${kept} of 4000 kept`)
   for (let i = 0; i < 4000; i++) {
     assert.ok(b[i] === 0 || Math.abs(b[i]! - a[i]! / 0.75) < 1e-5)
@@ -212,40 +212,6 @@ test('modules refuse bad arguments', () => {
   assert.throws(() => new nn.LayerNorm(4).forward(zeros([3, 5])), /last dims of the input must be \[4\], got \[3, 5\]/)
   assert.throws(() => new nn.Sequential(new nn.ReLU(), null as never), /module 1 is null, a Module is needed/)
   assert.throws(() => new nn.LeakyReLU(Number.NaN), /negativeSlope must be a finite number, got NaN/)
-})
-
-test('initialisers have their distributions', async () => {
-  manualSeed(1)
-  const stats = async (t: Tensor) => {
-    const v = Array.from(await t.data())
-    const mean = v.reduce((a, b) => a + b, 0) / v.length
-    return { mean, std: Math.sqrt(v.reduce((a, b) => a + (b - mean) ** 2, 0) / v.length), max: Math.max(...v.map(Math.abs)) }
-  }
-  const w = zeros([100, 200])
-  const near = (a: number, b: number) => assert.ok(Math.abs(a - b) < 0.03 * b, `${a}, expected about ${b}`)
-  near((await stats(nn.init.xavierUniform_(w, 2))).max, 2 * Math.sqrt(6 / 300))
-  near((await stats(nn.init.xavierNormal_(w))).std, Math.sqrt(2 / 300))
-  near((await stats(nn.init.kaimingUniform_(w, { nonlinearity: 'relu' }))).max, Math.sqrt(6 / 200))
-  near((await stats(nn.init.kaimingNormal_(w, { a: 1, mode: 'fan_out' }))).std, Math.sqrt(1 / 100))
-  near((await stats(nn.init.normal_(w, 3, 0.5))).std, 0.5)
-  assert.equal(await nn.init.eye_(zeros([2, 3])).toArray(), [
-    [1, 0, 0],
-    [0, 1, 0],
-  ])
-  for (const shape of [
-    [5, 9],
-    [9, 5],
-    [4, 2, 3],
-  ]) {
-    const q = nn.init.orthogonal_(zeros(shape), 2).reshape([shape[0]!, -1])
-    const gram = q.shape[0]! <= q.shape[1]! ? q.matmul(q.t()) : q.t().matmul(q)
-    const n = gram.shape[0]!
-    await same(gram, { shape: [n, n], data: Array.from({ length: n * n }, (_, i) => (i % (n + 1) === 0 ? 4 : 0)) }, 1e-5)
-  }
-  manualSeed(9)
-  const a = await nn.init.orthogonal_(zeros([4, 4])).data()
-  manualSeed(9)
-  assert.equal(await nn.init.orthogonal_(zeros([4, 4])).data(), a)
 })
 
 test.run()

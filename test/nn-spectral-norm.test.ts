@@ -103,8 +103,6 @@ for (const [rows, columns] of [
 }
 
 test('first and second derivatives pass gradcheck', async () => {
-  const { device } = tensor(0)
-  void device
   const u = tensor([0.6, 0.8, 0])
   const v = tensor([0.5, 0.5, 0.5, 0.5])
   const w = randn([3, 4])

@@ -201,7 +201,8 @@ for name, most in [('clipped', 1.5), ('unclipped', 100.0)]:
 out['clip'] = case
 
 # A whole training run: the first ten losses.
-model = nn.Sequential(nn.Linear(2, 16), nn.BatchNorm1d(16), nn.LeakyReLU(0.2), nn.Linear(16, 16), nn.LayerNorm(16), nn.ELU(), nn.Linear(16, 3))
+# (A bias before batch norm has gradient 0 but for rounding, which Adam blows up.)
+model = nn.Sequential(nn.Linear(2, 16, bias=False), nn.BatchNorm1d(16), nn.LeakyReLU(0.2), nn.Linear(16, 16), nn.LayerNorm(16), nn.ELU(), nn.Linear(16, 3))
 x, y = torch.randn(32, 2), torch.randint(0, 3, (32,))
 case = {'state': pack_all(model.state_dict()), 'x': pack(x), 'y': pack(y), 'losses': [], 'text': str(model)}
 opt = torch.optim.AdamW(model.parameters(), lr=0.02, betas=(0.8, 0.95))

@@ -12,7 +12,6 @@ export interface Packed {
 
 export const goldenPath = (name: string): string => join(options.root, 'test/golden', name)
 
-// biome-ignore lint/suspicious/noExplicitAny: the file says what it holds
 export const golden: any = JSON.parse(readFileSync(goldenPath('nn.json'), 'utf8'))
 
 export const unpack = (p: Packed, dtype: 'f32' | 'i32' = 'f32'): Tensor => tensor(Float64Array.from(p.data), { shape: p.shape, dtype })

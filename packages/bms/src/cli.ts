@@ -53,8 +53,12 @@ program
     const report = await evaluate(dir, { ...o, n: checkOption('--n', o.n, integer(1, 1e6)) })
     if (o.json) console.log(JSON.stringify(report, null, 2))
     else {
-      console.log(`step ${report.step}, ${report.n} samples: ${report.modes} of ${report.perMode.length} modes, HQ ${report.hq.toFixed(2)} %, within 10σ ${report.near.toFixed(2)} %`)
-      console.log(`mode mass ${report.mass.min.toFixed(2)} to ${report.mass.max.toFixed(2)} (1 is even), displacement ${report.displacement.mean.toFixed(2)}σ mean, ${report.displacement.max.toFixed(2)}σ worst`)
+      console.log(
+        `step ${report.step}, ${report.n} samples: ${report.modes} of ${report.perMode.length} modes, HQ ${report.hq.toFixed(2)} %, within 10σ ${report.near.toFixed(2)} %`,
+      )
+      const { mean, max } = report.displacement
+      const displaced = Number.isNaN(mean) ? 'no sample is near a mode' : `displacement ${mean.toFixed(2)}σ mean, ${max.toFixed(2)}σ worst`
+      console.log(`mode mass ${report.mass.min.toFixed(2)} to ${report.mass.max.toFixed(2)} (1 is even), ${displaced}`)
     }
   })
 

@@ -23,8 +23,6 @@ export interface HyperParameters {
   criticScale: number
   /** Factor on the critic's initial biases. */
   criticBias: number
-  /** Power iterations of spectral norm before the first step. */
-  powerIterations: number
   /** Reconstruction: 1 is the mean absolute error over coordinates, 2 the mean square. */
   recNorm: 1 | 2
   /** Weights of reconstruction, of the critic's score of reconstructions and of prior samples, and of the latent critic's KL estimate. */
@@ -84,7 +82,6 @@ const hyperFields: Fields<HyperParameters> = {
   logVarMax: number(-30, 30),
   criticScale: number(0, 1e6, 'low'),
   criticBias: number(0, 1e3),
-  powerIterations: integer(0, 1000),
   recNorm: oneOf<1 | 2>(1, 2),
   wRec: weight,
   wSyn: weight,
@@ -235,6 +232,11 @@ function contradiction(config: RunConfig): { option: string; field: string; got:
     [terms.kl, 'wKl'],
   ] as const) {
     if (!on && hyper[name] !== 0) return { option: name, field: `hyper.${name}`, got: hyper[name], allowed: `0, since ${model} has no such term` }
+  }
+  const { wRec, wSyn, wPri, wKl } = hyper
+  if (wRec === 0 && wSyn === 0 && wPri === 0 && wKl === 0) {
+    const name = terms.rec ? 'wRec' : 'wPri'
+    return { option: name, field: `hyper.${name}`, got: 0, allowed: 'more than 0 for at least one term; with no term there is nothing to train' }
   }
   return undefined
 }

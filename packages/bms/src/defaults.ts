@@ -23,10 +23,9 @@ const hyper: HyperParameters = {
   hiddenL: [128, 128],
   logVarMin: -10,
   logVarMax: 5,
-  // Data-space critic: raw score x criticScale; initial biases x criticBias; power iterations at the start (one a step after that).
+  // Data-space critic: raw score x criticScale; initial biases x criticBias.
   criticScale: 30,
   criticBias: 0.3,
-  powerIterations: 20,
   // Objective (SPEC eq. 7).
   recNorm: 2,
   wRec: 10,
@@ -50,7 +49,7 @@ const hyper: HyperParameters = {
 // What a model needs differently, and why.
 const byModel: Partial<Record<ModelName, { run?: Partial<RunDefaults>; hyper?: Partial<HyperParameters> }>> = {
   // A classifier's logit needs no scale (measured with K = 1 and default biases).
-  'alpha-gan': { hyper: { criticScale: 1, criticBias: 1, powerIterations: 0 } },
+  'alpha-gan': { hyper: { criticScale: 1, criticBias: 1 } },
   // Without a critic the reconstruction alone sharpens: ring 58 % with 100, 24 % with 10.
   'bms-vae': { hyper: { wRec: 100 } },
   wae: { hyper: { wRec: 100 } },
@@ -58,7 +57,8 @@ const byModel: Partial<Record<ModelName, { run?: Partial<RunDefaults>; hyper?: P
   'sn-gan': { run: { batch: 256 }, hyper: { hiddenG: [128, 128], criticScale: 50, criticBias: 0.02, lr: 3e-3, lrD: 3e-3, betas: [0.5, 0.999] } },
 }
 
-const byDataset: Partial<Record<MixtureName, { run?: Partial<RunDefaults>; hyper?: Partial<HyperParameters> }>> = {}
+// The ring is learnt sooner: 97.5 to 98.0 % after 3,000 steps with seeds 0, 1, 2.
+const byDataset: Partial<Record<MixtureName, { run?: Partial<RunDefaults>; hyper?: Partial<HyperParameters> }>> = { ring: { run: { steps: 3000 } } }
 
 /**
  * The settings of a run that gives no more than its data set and model. Later tables win: common, data set, model; the

@@ -1,6 +1,6 @@
 // The networks of the paper's 2D experiments (SPEC §3.1): generator G, recognition network R, data-space critic D_I and
 // latent critic D_L, all multi-layer perceptrons of @bms/nn.
-import { nn, noGrad, type Tensor, zeros } from '@bms/nn'
+import { nn, noGrad, type Tensor } from '@bms/nn'
 import type { HyperParameters } from './config.js'
 import type { ModelSwitches } from './models.js'
 
@@ -82,9 +82,6 @@ export function buildNetworks(dims: number, h: HyperParameters, model: ModelSwit
   if (D) {
     noGrad(() => {
       for (const [name, p] of D.namedParameters()) if (name.endsWith('bias')) p.copy_(p.mul(h.criticBias))
-      // The estimate of the largest singular value settles before training starts.
-      const nothing = zeros([1, dims])
-      if (model.spectralNorm) for (let i = 0; i < h.powerIterations; i++) D.forward(nothing)
     })
   }
   return { G, R, D, L }

@@ -1,6 +1,5 @@
 // What @bms/bms offers beyond the browser: run folders, figures as PNG files, training as the command does it.
-import '@bms/nn/node'
-
+export { init } from '@bms/nn/node'
 export * from './index.js'
 export { doctor } from './commands/doctor.js'
 export { evaluate, openTraining, sample } from './commands/finished.js'

@@ -43,7 +43,17 @@ export interface StepContext {
 
 export function stepContext(nets: Networks, optimisers: Optimisers, model: ModelSwitches, hyper: HyperParameters, batch: number, T: number): StepContext {
   const fakes = nets.R ? 2 : 1
-  return { nets, optimisers, model, hyper, batch, T, rows: arange(0, batch, 1, { dtype: 'i32' }), criticSides: sides(batch, fakes), latentSides: sides(batch, 1) }
+  return {
+    nets,
+    optimisers,
+    model,
+    hyper,
+    batch,
+    T,
+    rows: arange(0, batch, 1, { dtype: 'i32' }),
+    criticSides: sides(batch, fakes),
+    latentSides: sides(batch, 1),
+  }
 }
 
 /** Fresh noise for a step: T draws for each point and, last, the prior samples: [T + 1, B, latent] (without an encoder [1, B, latent]). */
@@ -136,7 +146,8 @@ export function trainStep(c: StepContext, x: Tensor, noise: Tensor): StepLosses 
   D?.eval()
   const a = generatorStep(c, x, noise)
   const losses: StepLosses = { ...a.terms }
-  opt.generator.step(grad(a.total, opt.generator.params))
+  // Without some of the weights (ablations) one of the two networks has no part in the sum.
+  opt.generator.step(grad(a.total, opt.generator.params, { allowUnused: true }))
   if (D && opt.critic) {
     D.train()
     const real = h.r1 > 0 ? x.detach().requiresGrad_() : x
@@ -146,7 +157,13 @@ export function trainStep(c: StepContext, x: Tensor, noise: Tensor): StepLosses 
     if (h.r1 > 0) {
       // ‖∇ₓ D‖² on real data, differentiated once more by the critic's weights.
       const slope = grad(scores.narrow(0, 0, c.batch).sum(), real, { createGraph: true })
-      total = total.add(slope.square().sum(1).mean().mul(h.r1 / 2))
+      total = total.add(
+        slope
+          .square()
+          .sum(1)
+          .mean()
+          .mul(h.r1 / 2),
+      )
     }
     opt.critic.step(grad(total, opt.critic.params))
   }

@@ -1,6 +1,19 @@
 // A run of training without files or screen: networks, optimisers and random state of a configuration, advanced step by
 // step, evaluated, saved and restored bit for bit. The command line and a web page drive the same class.
-import { BmsError, compile, type Compiled, currentDevice, type Device, loadSafetensors, noGrad, optim, randn, readSafetensorsHeader, saveSafetensors, type Tensor } from '@bms/nn'
+import {
+  BmsError,
+  compile,
+  type Compiled,
+  currentDevice,
+  type Device,
+  loadSafetensors,
+  noGrad,
+  optim,
+  randn,
+  readSafetensorsHeader,
+  saveSafetensors,
+  type Tensor,
+} from '@bms/nn'
 import type { RunConfig } from './config.js'
 import { type Mixture, mixture } from './data/mixtures.js'
 import { mixtureSampler } from './data/sampler.js'
@@ -98,7 +111,11 @@ export class Training {
     for (const [name, loss] of Object.entries(this.losses ?? {})) {
       const value = await loss.item()
       if (!Number.isFinite(value)) {
-        throw new BmsError('DIVERGED', `the loss "${name}" is ${value} at step ${this.step}; lower the learning rates (lr, lrD, lrL) or the weights and start again from the last checkpoint`, { term: name, step: this.step })
+        throw new BmsError(
+          'DIVERGED',
+          `the loss "${name}" is ${value} at step ${this.step}; lower the learning rates (lr, lrD, lrL) or the weights and start again from the last checkpoint`,
+          { term: name, step: this.step },
+        )
       }
       out[name as keyof StepLosses] = value
     }
@@ -151,7 +168,14 @@ export class Training {
   /** Everything that the next step depends on, as the bytes of a .safetensors file. */
   checkpoint(): Promise<Uint8Array> {
     const { seed, counter } = this.device.random.snapshot()
-    return saveSafetensors(this.state(), { format: 'bms-checkpoint-1', dataset: this.config.dataset, model: this.config.model, step: String(this.step), seed: String(seed), counter: String(counter) })
+    return saveSafetensors(this.state(), {
+      format: 'bms-checkpoint-1',
+      dataset: this.config.dataset,
+      model: this.config.model,
+      step: String(this.step),
+      seed: String(seed),
+      counter: String(counter),
+    })
   }
 
   /** Continues from a checkpoint of the same configuration. Throws a BmsError, and changes nothing, where the file does not fit. */
@@ -161,16 +185,31 @@ export class Training {
       throw new BmsError('BAD_CHECKPOINT', `the checkpoint does not fit this run: ${why}`, { why })
     }
     if (metadata?.['format'] !== 'bms-checkpoint-1') refuse('it was not written by `bms train`')
-    for (const name of ['dataset', 'model'] as const) if (metadata![name] !== this.config[name]) refuse(`its ${name} is ${metadata![name]}, the run's ${this.config[name]}`)
-    const numbers = ['step', 'seed', 'counter'].map((name) => Number(metadata![name]))
-    if (numbers.some((n) => !Number.isSafeInteger(n) || n < 0)) refuse('its step or random state is damaged')
+    for (const name of ['dataset', 'model'] as const)
+      if (metadata![name] !== this.config[name]) refuse(`its ${name} is ${metadata![name]}, the run's ${this.config[name]}`)
+    const numbers = ['step', 'seed', 'counter'].map((name) => (/^\d+$/.test(metadata![name] ?? '') ? Number(metadata![name]) : NaN))
+    if (!numbers.every(Number.isSafeInteger)) refuse('its step or random state is damaged')
     const dict = loadSafetensors(bytes)
-    const part = (prefix: string): Record<string, Tensor> => Object.fromEntries(Object.entries(dict).flatMap(([name, t]) => (name.startsWith(`${prefix}.`) ? [[name.slice(prefix.length + 1), t]] : [])))
+    try {
+      await this.adopt(dict, refuse)
+    } finally {
+      for (const t of Object.values(dict)) t.dispose()
+    }
+    const [step, seed, counter] = numbers as [number, number, number]
+    this.step = step
+    this.device.random.restore({ seed, counter })
+  }
+
+  /** Takes over the tensors of a checkpoint, after comparing all of them. */
+  private async adopt(dict: Record<string, Tensor>, refuse: (why: string) => never): Promise<void> {
+    const part = (prefix: string): Record<string, Tensor> =>
+      Object.fromEntries(Object.entries(dict).flatMap(([name, t]) => (name.startsWith(`${prefix}.`) ? [[name.slice(prefix.length + 1), t]] : [])))
     const own = this.state()
     for (const [name, t] of Object.entries(own)) {
       const got = dict[name]
       if (!got) refuse(`it lacks ${name}`)
-      if (got!.shape.join() !== t.shape.join() || got!.dtype !== t.dtype) refuse(`${name} is ${got!.dtype} [${got!.shape.join(', ')}], the run needs ${t.dtype} [${t.shape.join(', ')}]`)
+      if (got!.shape.join() !== t.shape.join() || got!.dtype !== t.dtype)
+        refuse(`${name} is ${got!.dtype} [${got!.shape.join(', ')}], the run needs ${t.dtype} [${t.shape.join(', ')}]`)
     }
     for (const name of Object.keys(dict)) if (!(name in own)) refuse(`it holds ${name}, which this run does not have`)
     const { nets, optimisers } = this
@@ -180,13 +219,17 @@ export class Training {
     nets.D?.loadStateDict(part('D'))
     nets.L?.loadStateDict(part('L'))
     this.ema.loadStateDict(part('ema'))
-    await Promise.all([generator.loadStateDict(part('optimiser.generator')), critic?.loadStateDict(part('optimiser.critic')), latent?.loadStateDict(part('optimiser.latent'))])
-    for (const t of Object.values(dict)) t.dispose()
-    const [step, seed, counter] = numbers as [number, number, number]
-    this.step = step
-    this.device.random.restore({ seed, counter })
+    await Promise.all([
+      generator.loadStateDict(part('optimiser.generator')),
+      critic?.loadStateDict(part('optimiser.critic')),
+      latent?.loadStateDict(part('optimiser.latent')),
+    ])
   }
 }
 
 /** Evaluations draw from a stream of their own. */
-export const evaluationSeed = (seed: number): number => (seed + 0x5eed) % Number.MAX_SAFE_INTEGER
+export function evaluationSeed(seed: number): number {
+  // Modulo 2^53, without leaving the whole numbers that a double holds.
+  const room = Number.MAX_SAFE_INTEGER - 0x5eed
+  return seed <= room ? seed + 0x5eed : seed - room - 1
+}

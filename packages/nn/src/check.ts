@@ -55,3 +55,13 @@ const show = (value: unknown): string =>
         ? `[${value}]`
         : 'an object'
       : String(value)
+
+/** A number as Python prints a float: 1.0, 1e-05. */
+export function pythonFloat(x: number): string {
+  if (Number.isInteger(x) && Math.abs(x) < 1e16) return x.toFixed(1)
+  const small = x !== 0 && Math.abs(x) < 1e-4 ? x.toExponential() : String(x)
+  return small.replace(/e([-+])(\d)$/, 'e$10$2')
+}
+
+/** A boolean as Python prints it. */
+export const pythonFlag = (x: boolean): string => (x ? 'True' : 'False')

@@ -34,4 +34,5 @@ export const orderRules: Record<string, Rule | null> = {
   argmax: null,
   argmin: null,
   argsort: null,
+  bernoulli: null,
 }

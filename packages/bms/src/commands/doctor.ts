@@ -4,7 +4,14 @@ import { readFileSync } from 'node:fs'
 import os from 'node:os'
 import { type AdapterChoice, BmsError, driverReport, init, randn, type Tensor } from '@bms/tensor/node'
 
-const shownLimits = ['maxBufferSize', 'maxStorageBufferBindingSize', 'maxStorageBuffersPerShaderStage', 'maxComputeInvocationsPerWorkgroup', 'maxComputeWorkgroupStorageSize', 'maxComputeWorkgroupsPerDimension'] as const
+const shownLimits = [
+  'maxBufferSize',
+  'maxStorageBufferBindingSize',
+  'maxStorageBuffersPerShaderStage',
+  'maxComputeInvocationsPerWorkgroup',
+  'maxComputeWorkgroupStorageSize',
+  'maxComputeWorkgroupsPerDimension',
+] as const
 
 function version(): string {
   try {
@@ -62,7 +69,10 @@ export async function doctor(adapter: AdapterChoice): Promise<boolean> {
     for (const name of shownLimits) line(name === shownLimits[0] ? 'limits' : '', `${name} ${limits[name].toLocaleString('en')}`)
     const test = await selfTest()
     const good = test.worst < 1e-4
-    line('self-test', `${good ? 'passed' : 'FAILED'}: matmul 256 at ${test.gflops.toFixed(1)} GFLOPS, worst error ${test.worst.toExponential(1)}, first result after ${test.first.toFixed(0)} ms`)
+    line(
+      'self-test',
+      `${good ? 'passed' : 'FAILED'}: matmul 256 at ${test.gflops.toFixed(1)} GFLOPS, worst error ${test.worst.toExponential(1)}, first result after ${test.first.toFixed(0)} ms`,
+    )
     if (!good) console.log('The adapter computes wrong numbers. Update its driver, or use --adapter software.')
     device.destroy()
     return good

@@ -2,11 +2,11 @@
 // interrupted at any moment it goes on from its last checkpoint.
 import { init } from '@bms/nn/node'
 import { BmsError } from '@bms/tensor'
-import { resolveConfig, type RunConfig, type RunOptions } from '../config.js'
+import { type HyperParameters, resolveConfig, type RunConfig, type RunOptions } from '../config.js'
 import { sampleMixture } from '../data/mixtures.js'
 import { scatterFigure } from '../figures/png.js'
 import { modesAndQuality } from '../metrics/modes.js'
-import { freeFolder, RunFolder, type RunResult } from '../run/folder.js'
+import { freeFolder, quoted, RunFolder, type RunResult } from '../run/folder.js'
 import { type Progress, progress } from '../run/progress.js'
 import { evaluationSeed, Training } from '../training.js'
 
@@ -19,8 +19,16 @@ const CHUNK = 20
 /** Samples of the figure and of the final numbers (SPEC §5.1's 2,500). */
 const FIGURE_SAMPLES = 2500
 
-/** A folder for a new run, or the one that --resume names. */
-function openRun(options: TrainOptions): RunFolder {
+interface Plan {
+  config: RunConfig
+  /** The checkpoint to continue from. */
+  saved?: Uint8Array
+  /** The run's folder; nothing is written there before. */
+  open: () => RunFolder
+}
+
+/** A new run, or the one that --resume names. */
+function planRun(options: TrainOptions): Plan {
   if (options.resume) {
     const dir = options.out ?? resolveConfig({ dataset: options.dataset, model: options.model }).out
     const folder = RunFolder.open(dir)
@@ -28,18 +36,32 @@ function openRun(options: TrainOptions): RunFolder {
     const { config } = folder
     for (const name of ['dataset', 'model', 'T', 'seed', 'batch'] as const) {
       if (options[name] !== undefined && wanted[name] !== config[name]) {
-        throw new BmsError('BAD_ARGUMENT', `--resume: the run in ${dir} has ${name} ${config[name]}, not ${wanted[name]}; leave the option out, or start another run with --out`, { option: name, got: wanted[name], allowed: config[name] })
+        throw new BmsError(
+          'BAD_ARGUMENT',
+          `--resume: the run in ${dir} has ${name} ${config[name]}, not ${wanted[name]}; leave the option out, or start another run with --out`,
+          { option: name, got: wanted[name], allowed: config[name] },
+        )
+      }
+    }
+    for (const name of Object.keys(options.hyper ?? {}) as (keyof HyperParameters)[]) {
+      if (String(wanted.hyper[name]) !== String(config.hyper[name])) {
+        throw new BmsError(
+          'BAD_ARGUMENT',
+          `--resume: the run in ${dir} has ${name} ${config.hyper[name]}, not ${wanted.hyper[name]}; leave --set out, or start another run with --out`,
+          { option: name, got: wanted.hyper[name], allowed: config.hyper[name] },
+        )
       }
     }
     const changes: Partial<RunConfig> = {}
     if (options.steps !== undefined) changes.steps = wanted.steps
     if (options.evalEvery !== undefined) changes.evalEvery = wanted.evalEvery
     if (options.adapter !== undefined) changes.adapter = wanted.adapter
-    return Object.keys(changes).length > 0 ? folder.writeConfig({ ...config, ...changes }) : folder
+    const changed = { ...config, ...changes }
+    return { config: changed, saved: folder.readCheckpoint(), open: () => (Object.keys(changes).length > 0 ? folder.writeConfig(changed) : folder) }
   }
   const config = resolveConfig(options)
   const dir = options.out ?? freeFolder(config.out)
-  return RunFolder.create(dir, { ...config, out: dir })
+  return { config: { ...config, out: dir }, open: () => RunFolder.create(dir, { ...config, out: dir }) }
 }
 
 /** Draws samples.png; returns what it shows in numbers. */
@@ -61,22 +83,30 @@ export async function drawSamples(training: Training, folder: RunFolder): Promis
 
 /** Runs `bms train`. Resolves to the result, or to null when the run was interrupted and saved. */
 export async function train(options: TrainOptions): Promise<RunResult | null> {
-  const folder = openRun(options)
-  const { config } = folder
+  const { config, saved, open } = planRun(options)
   const started = performance.now()
   const device = await init({ adapter: config.adapter })
-  const training = new Training(config, device)
-  let spent = 0
-  const saved = options.resume ? folder.readCheckpoint() : undefined
-  if (saved) {
-    await training.restore(saved)
-    folder.rewindMetrics(training.step)
-    spent = Number(folder.readMetrics().lines.at(-1)?.['seconds'] ?? 0) || 0
+  try {
+    const training = new Training(config, device)
+    if (saved) await training.restore(saved)
+    // Only now: a run that cannot start leaves no folder behind and changes none.
+    return await run(training, open(), started, saved !== undefined)
+  } finally {
+    if (!device.isLost) device.destroy()
   }
+}
+
+async function run(training: Training, folder: RunFolder, started: number, continued: boolean): Promise<RunResult | null> {
+  const { config, device } = training
+  // Also without a checkpoint: the first may not have been reached.
+  folder.rewindMetrics(training.step)
+  const spent = Number(folder.readMetrics().lines.at(-1)?.['seconds'] ?? 0) || 0
   const seconds = (): number => spent + (performance.now() - started) / 1000
   const bar = progress({ total: config.steps, start: training.step, label: `${config.dataset} ${config.model}` })
-  bar.log(`${training.switches.title} on the ${config.dataset}: T ${config.T}, batch ${config.batch}, ${config.steps} steps, seed ${config.seed}; ${device.adapter.name} (${device.adapter.source})`)
-  if (saved) bar.log(`continues from step ${training.step} in ${folder.dir}`)
+  bar.log(
+    `${training.switches.title} on the ${config.dataset}: T ${config.T}, batch ${config.batch}, ${config.steps} steps, seed ${config.seed}; ${device.adapter.name} (${device.adapter.source})`,
+  )
+  if (continued) bar.log(`continues from step ${training.step} in ${folder.dir}`)
   let interrupted = false
   const interrupt = (): void => {
     if (interrupted) process.exit(130)
@@ -91,7 +121,7 @@ export async function train(options: TrainOptions): Promise<RunResult | null> {
     if (interrupted && training.step < config.steps) {
       folder.writeCheckpoint(await training.checkpoint())
       bar.stop()
-      console.log(`stopped at step ${training.step}; continue with: bms train ${config.dataset} --resume --out ${folder.dir}`)
+      console.log(`stopped at step ${training.step}; continue with: bms train ${config.dataset} --resume --out ${quoted(folder.dir)}`)
       return null
     }
     const report = await drawSamples(training, folder)
@@ -108,7 +138,9 @@ export async function train(options: TrainOptions): Promise<RunResult | null> {
     folder.writeResult(result)
     bar.stop()
     const total = training.mixture.means.length
-    console.log(`\n${training.switches.title}, ${config.dataset}, seed ${config.seed}: ${report.modes} of ${total} modes, HQ ${report.hq.toFixed(2)} %, ${result.steps} steps in ${result.seconds} s`)
+    console.log(
+      `\n${training.switches.title}, ${config.dataset}, seed ${config.seed}: ${report.modes} of ${total} modes, HQ ${report.hq.toFixed(2)} %, ${result.steps} steps in ${result.seconds} s`,
+    )
     console.log(`picture: ${folder.path('samples')}\nresult:  ${folder.path('result')}`)
     return result
   } finally {
@@ -116,7 +148,6 @@ export async function train(options: TrainOptions): Promise<RunResult | null> {
     process.off('SIGTERM', interrupt)
     bar.stop()
     folder.close()
-    if (!device.isLost) device.destroy()
   }
 }
 

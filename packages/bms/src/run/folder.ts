@@ -195,7 +195,7 @@ function readJson(path: string, files: Files): unknown {
   }
 }
 
-// A path as one word of a shell command.
-function quoted(path: string): string {
+/** A path as one word of a shell command. */
+export function quoted(path: string): string {
   return /^[\w./~+-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`
 }

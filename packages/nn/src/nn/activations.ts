@@ -1,6 +1,6 @@
 // Activation functions and dropout as modules, with PyTorch's names and defaults.
 import { dropoutMask, type Tensor } from '@bms/autograd'
-import { checkNames, checkNumber } from '../check.js'
+import { checkNames, checkNumber, pythonFloat } from '../check.js'
 import { Module } from './module.js'
 
 /** `f(0.2)` or `f({ negativeSlope: 0.2 })`. */
@@ -29,7 +29,7 @@ export class LeakyReLU extends Module {
   }
 
   override extraRepr(): string {
-    return `negative_slope=${this.negativeSlope}`
+    return `negative_slope=${pythonFloat(this.negativeSlope)}`
   }
 }
 
@@ -47,7 +47,7 @@ export class ELU extends Module {
   }
 
   override extraRepr(): string {
-    return `alpha=${this.alpha.toFixed(Number.isInteger(this.alpha) ? 1 : undefined)}`
+    return `alpha=${pythonFloat(this.alpha)}`
   }
 }
 
@@ -145,6 +145,6 @@ export class Dropout extends Module {
   }
 
   override extraRepr(): string {
-    return `p=${this.p}`
+    return `p=${pythonFloat(this.p)}`
   }
 }

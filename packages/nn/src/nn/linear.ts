@@ -1,6 +1,6 @@
 // Affine maps, look-up tables and shape changes.
 import { type Tensor, ArgumentError, formatShape, randn, ShapeError, zeros } from '@bms/autograd'
-import { checkCount, checkNames } from '../check.js'
+import { checkCount, checkNames, pythonFlag } from '../check.js'
 import { uniform_ } from './init.js'
 import { Module } from './module.js'
 import { newParameter, type Parameter } from './parameter.js'
@@ -40,7 +40,7 @@ export class Linear extends Module {
   }
 
   override extraRepr(): string {
-    return `in_features=${this.inFeatures}, out_features=${this.outFeatures}, bias=${this.bias ? 'True' : 'False'}`
+    return `in_features=${this.inFeatures}, out_features=${this.outFeatures}, bias=${pythonFlag(this.bias !== null)}`
   }
 }
 

@@ -1,6 +1,6 @@
 // Normalising layers: batch statistics with running averages, and per-sample statistics.
 import { ArgumentError, formatShape, moments, noGrad, ones, sameShape, ShapeError, type Tensor, zeros } from '@bms/autograd'
-import { checkCount, checkNames, checkNumber } from '../check.js'
+import { checkCount, checkNames, checkNumber, pythonFlag, pythonFloat } from '../check.js'
 import { lasting } from '../state.js'
 import { Module } from './module.js'
 import { newParameter, type Parameter } from './parameter.js'
@@ -90,8 +90,8 @@ export class BatchNorm1d extends Module {
   }
 
   override extraRepr(): string {
-    const flag = (b: boolean): string => (b ? 'True' : 'False')
-    return `${this.numFeatures}, eps=${this.eps}, momentum=${this.momentum ?? 'None'}, affine=${flag(this.affine)}, track_running_stats=${flag(this.trackRunningStats)}`
+    const momentum = this.momentum === null ? 'None' : pythonFloat(this.momentum)
+    return `${this.numFeatures}, eps=${pythonFloat(this.eps)}, momentum=${momentum}, affine=${pythonFlag(this.affine)}, track_running_stats=${pythonFlag(this.trackRunningStats)}`
   }
 }
 
@@ -136,6 +136,6 @@ export class LayerNorm extends Module {
   }
 
   override extraRepr(): string {
-    return `(${this.normalizedShape.join(', ')}${this.normalizedShape.length === 1 ? ',' : ''}), eps=${this.eps}, elementwise_affine=${this.elementwiseAffine ? 'True' : 'False'}`
+    return `(${this.normalizedShape.join(', ')}${this.normalizedShape.length === 1 ? ',' : ''}), eps=${pythonFloat(this.eps)}, elementwise_affine=${pythonFlag(this.elementwiseAffine)}`
   }
 }

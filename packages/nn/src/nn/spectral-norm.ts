@@ -80,13 +80,14 @@ export class SpectralNorm extends Module {
     const s = shapeOf(weight, dim)
     this.shape = s
     const { device } = weight
+    // Of random length: the iterations below normalise them.
     this.registerBuffer(
       '_u',
-      lasting(() => normalised(randn([s.rows], { device }), eps), device),
+      lasting(() => randn([s.rows], { device }), device),
     )
     this.registerBuffer(
       '_v',
-      lasting(() => normalised(randn([s.columns], { device }), eps), device),
+      lasting(() => randn([s.columns], { device }), device),
     )
     this.normalise = customFunction<[Tensor]>({
       name: 'spectralNorm',
@@ -122,11 +123,12 @@ export class SpectralNorm extends Module {
       buffers: { w: dense, u: this._u, v: this._v, normal: out, saved },
       params: { rows, columns, inner, iterations, eps: this.eps },
       grid: [1, 1, 1] as const,
+      kernel: 'spectral_norm.normalise' as const,
       flops: (4 * iterations + 3) * rows * columns,
     }
     // Without iterations u and v are only read: such calls are the same as long as nothing changed.
-    if (iterations > 0) device.stream.run(new KernelCall({ ...common, kernel: 'spectral_norm.train', updates: ['u', 'v'] }))
-    else device.stream.run(new KernelCall({ ...common, kernel: 'spectral_norm.evaluate', writes: ['normal', 'saved'] }))
+    if (iterations > 0) device.stream.run(new KernelCall({ ...common, updates: ['u', 'v'] }))
+    else device.stream.run(new KernelCall({ ...common, writes: ['normal', 'saved'] }))
     if (dense !== weight) dense.dispose()
     return [out, saved]
   }

@@ -3,6 +3,7 @@
 import type { Device } from '../device/device.js'
 import { specialise } from '../device/pipelines.js'
 import type { Storage } from '../device/storage.js'
+import { LimitError } from '../errors.js'
 import { type KernelName, shaders, type ShaderInfo } from '../generated/shaders.js'
 import { contiguous } from '../layout.js'
 import { type MatmulAlgorithm, planMatmul } from '../kernels/matmul-plan.js'
@@ -76,12 +77,12 @@ export class MatmulCall implements Call {
 
   replace(of: (o: Operand) => Operand): MatmulCall {
     const { product: p, epilogue: e } = this
-    return new MatmulCall(
-      this.op,
-      { ...p, a: { ...p.a, operand: of(p.a.operand) }, b: { ...p.b, operand: of(p.b.operand) } },
-      of(this.output),
-      { ...e, bias: e.bias && of(e.bias), gate: e.gate && of(e.gate), rowsum: e.rowsum && of(e.rowsum) },
-    )
+    return new MatmulCall(this.op, { ...p, a: { ...p.a, operand: of(p.a.operand) }, b: { ...p.b, operand: of(p.b.operand) } }, of(this.output), {
+      ...e,
+      bias: e.bias && of(e.bias),
+      gate: e.gate && of(e.gate),
+      rowsum: e.rowsum && of(e.rowsum),
+    })
   }
 
   /** The same product with more folded in, and where it now goes. */
@@ -92,20 +93,28 @@ export class MatmulCall implements Call {
   lower(device: Device): Dispatch[] {
     const { product: p, epilogue: e, output } = this
     const offsets = { a: this.inputs[0]!.layout.offset, b: this.inputs[1]!.layout.offset }
-    const plan = planMatmul(
-      { m: p.m, n: p.n, k: p.k, batch: p.batch, transA: p.a.transposed, transB: p.b.transposed, lda: p.a.ld, ldb: p.b.ld, aOffset: offsets.a, bOffset: offsets.b, aBatch: p.a.batch, bBatch: p.b.batch },
+    const plan = planned(
+      this.op,
+      {
+        m: p.m,
+        n: p.n,
+        k: p.k,
+        batch: p.batch,
+        transA: p.a.transposed,
+        transB: p.b.transposed,
+        lda: p.a.ld,
+        ldb: p.b.ld,
+        aOffset: offsets.a,
+        bOffset: offsets.b,
+        aBatch: p.a.batch,
+        bBatch: p.b.batch,
+      },
       { kind: device.adapter.kind === 'software' ? 'software' : 'gpu', limits: device.limits, subgroupSize: device.subgroupSize },
       p.algorithm,
     )
     const kernel = plan.kernel as KernelName
     const info: ShaderInfo = shaders[kernel]
-    const constants: Record<string, number | boolean> = {
-      ...plan.constants,
-      BIAS: e.bias !== undefined,
-      ACTIVATION: activationCodes[e.activation ?? 'none'],
-      GATE: activationCodes[e.gateActivation ?? 'none'],
-      ROWSUM: e.rowsum !== undefined,
-    }
+    const { constants } = plan
     const half = output.dtype === 'f16'
     const spare = device.spare()
     const memory: Record<string, Storage> = {
@@ -135,6 +144,10 @@ export class MatmulCall implements Call {
       rowsum_offset: e.rowsum?.layout.offset ?? 0,
       alpha: p.alpha,
       slope: e.slope ?? 0,
+      has_bias: Number(e.bias !== undefined),
+      activation: activationCodes[e.activation ?? 'none'],
+      gate_activation: activationCodes[e.gateActivation ?? 'none'],
+      has_rowsum: Number(e.rowsum !== undefined),
     }
     const key = `${plan.kernel}|${Object.entries(constants).join(';')}|${half ? 'f16' : 'f32'}`
     return [
@@ -156,6 +169,15 @@ export class MatmulCall implements Call {
     const factor = (f: Factor): string => `${f.transposed}/${f.ld}/${f.batch}`
     const { activation, gateActivation, slope } = this.epilogue
     return `matmul|${m},${n},${k},${batch}|${factor(a)}|${factor(b)}|${alpha}|${algorithm}|${activation}|${gateActivation}|${slope}|${this.inputs.map((o) => `${operand(o)}:${layoutKey(o)}`).join(';')}|${this.outputs.length}`
+  }
+}
+
+/** planMatmul is plain arithmetic and throws plain errors: here they become ours. */
+function planned(op: string, ...args: Parameters<typeof planMatmul>): ReturnType<typeof planMatmul> {
+  try {
+    return planMatmul(...args)
+  } catch (cause) {
+    throw new LimitError(op, (cause as Error).message.replace(/^matmul: /, ''), { limits: args[1].limits })
   }
 }
 

@@ -59,7 +59,8 @@ export function describe(adapter: GPUAdapter, known: Partial<AdapterDescription>
   const { info } = adapter
   const text = `${info.vendor} ${info.architecture} ${info.device} ${info.description}`
   const software = /swiftshader|llvmpipe|lavapipe|software|microsoft basic/i.test(text) || (info as { isFallbackAdapter?: boolean }).isFallbackAdapter === true
-  const words = [info.device, info.description].filter((s) => s !== '').join(', ')
+  // Some drivers describe themselves in words, others give only a version beside the device's name.
+  const words = /[a-z]{4}/i.test(info.description) ? info.description : [info.device, info.description].filter((s) => s !== '').join(', ')
   return {
     kind: software ? 'software' : 'gpu',
     name: words || [info.vendor, info.architecture].filter((s) => s !== '').join(' ') || 'unnamed adapter',

@@ -40,7 +40,7 @@ export interface MatmulPlan {
   algorithm: MatmulAlgorithm
   /** Name of the shader. */
   kernel: string
-  /** Specialisation; the epilogue's constants (BIAS, ACTIVATION, GATE, ROWSUM) and the element type are the caller's to add. */
+  /** Specialisation; the element type is the caller's to add. The epilogue is data. */
   constants: Record<string, number | boolean>
   workgroups: [number, number, number]
 }
@@ -57,8 +57,9 @@ export function planMatmul(problem: MatmulProblem, target: MatmulTarget, forced?
   }
 }
 
-function chooseAlgorithm({ m, n }: MatmulProblem, target: MatmulTarget): MatmulAlgorithm {
-  if (n <= 4 || m === 1) return 'dots'
+// Few kernels serve all shapes: what a kernel costs to compile (a few tenths of a second on a CPU) is more than a tile that fits exactly gains.
+function chooseAlgorithm({ m, n, k }: MatmulProblem, target: MatmulTarget): MatmulAlgorithm {
+  if (n <= 4 || m === 1 || k <= 4) return 'dots'
   // With 4 lanes (SwiftShader) a broadcast saves less than it costs.
   if (target.kind === 'software') return target.subgroupSize === 8 ? 'lanes' : 'rows'
   return tileFits(SMALL_TILE, target) ? 'tiles' : 'dots'
@@ -74,15 +75,16 @@ const TILINGS: Record<MatmulAlgorithm, (problem: MatmulProblem, target: MatmulTa
     if (!lanesFit(target)) {
       throw new RangeError(`matmul: 'lanes' needs a fixed subgroup size of 4 or 8, this device has ${target.subgroupSize ?? 'none'}; use 'rows'`)
     }
-    const { m, k, transA, lda, aOffset, aBatch } = problem
+    const { k, transA, lda, aOffset, aBatch } = problem
     const vecA = !transA && fours(k, lda, aOffset, aBatch ?? 0)
-    return registerTile(problem, m <= 8 ? 8 : 16, vecA, { LANES: target.subgroupSize! })
+    return registerTile(problem, { ROWS: 16, COLS: 2, WIDTH: 8 }, vecA, { LANES: target.subgroupSize! })
   },
 
   rows(problem) {
     const { m, transA, lda, aOffset, aBatch } = problem
     const vecA = transA && fours(m, lda, aOffset, aBatch ?? 0)
-    return registerTile(problem, m <= 4 ? 4 : m <= 8 ? 8 : 16, vecA, {})
+    const cols = problem.n <= 32 ? 1 : 2
+    return registerTile(problem, { ROWS: m <= 4 ? 4 : m <= 8 ? 8 : 16, COLS: cols, WIDTH: problem.n <= 64 ? 8 : 16 }, vecA, {})
   },
 
   tiles({ m, n, batch }, target) {
@@ -94,7 +96,7 @@ const TILINGS: Record<MatmulAlgorithm, (problem: MatmulProblem, target: MatmulTa
   },
 
   dots({ m, n, k, batch }, target) {
-    const columns = n <= 4 ? n : m === 1 ? 1 : 4
+    const columns = 2
     const units = m * up(n, columns) * batch
     // Sharing a sum costs a barrier: worth it on GPUs, when the units alone leave most of the device idle.
     const split = target.kind === 'gpu' && k >= 256 && units < 16384 ? 64 : 1
@@ -102,14 +104,12 @@ const TILINGS: Record<MatmulAlgorithm, (problem: MatmulProblem, target: MatmulTa
   },
 }
 
-/** The tile of 'lanes' and 'rows': one row block a workgroup, no wider than the columns there are. */
-function registerTile(problem: MatmulProblem, rows: number, vecA: boolean, more: Record<string, number>): Tiling {
+/** 'lanes' and 'rows': a block of rows by WIDTH · COLS vec4 columns a workgroup. */
+function registerTile(problem: MatmulProblem, tile: { ROWS: number; COLS: number; WIDTH: number }, vecA: boolean, more: Record<string, number>): Tiling {
   const { m, n, batch, transB, ldb, bOffset, bBatch } = problem
-  const cols = n <= 32 ? 1 : 2
-  const width = n <= 64 ? 8 : 16
   return {
-    constants: { ROWS: rows, COLS: cols, WIDTH: width, ...more, VEC_A: vecA, VEC_B: !transB && fours(n, ldb, bOffset, bBatch ?? 0) },
-    groups: up(m, rows) * up(n, width * cols * 4) * batch,
+    constants: { ...tile, ...more, VEC_A: vecA, VEC_B: !transB && fours(n, ldb, bOffset, bBatch ?? 0) },
+    groups: up(m, tile.ROWS) * up(n, tile.WIDTH * tile.COLS * 4) * batch,
   }
 }
 

@@ -69,7 +69,8 @@ export const mapOps = {
   minimum: nanAware('min_', 'min'),
   clamp: { type: 'same', wgsl: (a, t) => (isFloat(t) ? `clamp_(${a.join(', ')})` : `clamp(${a.join(', ')})`) },
   eq: { type: 'compare', wgsl: infix('==') },
-  ne: { type: 'compare', wgsl: infix('!=') },
+  // Drivers take != as ordered: false beside a NaN.
+  ne: { type: 'compare', wgsl: (a) => `!(${a[0]} == ${a[1]})` },
   lt: { type: 'compare', wgsl: infix('<') },
   le: { type: 'compare', wgsl: infix('<=') },
   gt: { type: 'compare', wgsl: infix('>') },
@@ -100,6 +101,6 @@ export function mapTypes(name: MapOpName, args: readonly DType[]): { args: DType
   }
   let common = args.reduce(promote)
   if (type === 'float' || type === 'test') common = float(common)
-  else if (type === 'same' && common === 'bool') common = 'i32'
+  else if ((type === 'same' || type === 'compare') && common === 'bool') common = 'i32'
   return { args: args.map(() => common), result: type === 'compare' || type === 'test' ? 'bool' : common }
 }

@@ -67,6 +67,7 @@ export function tensor(values: Nested | TypedArray, options: CreateOptions & { s
 export function fromHost(op: string, device: Device, values: ArrayLike<number>, shape: readonly number[], dtype: DType): Tensor {
   const out = device.stream.outsideRecording(() => empty(op, device, shape, dtype))
   device.stream.upload(op, out.storage, encode(values, dtype))
+  device.stream.recorder?.constants.add(out.storage)
   return out
 }
 
@@ -80,6 +81,7 @@ export function fromBytes(op: string, device: Device, bytes: Uint8Array<ArrayBuf
     data.set(bytes)
   }
   device.stream.upload(op, out.storage, data)
+  device.stream.recorder?.constants.add(out.storage)
   return out
 }
 

@@ -1,7 +1,7 @@
 // Matrix multiplication with batches and broadcasting. Transposed operands are read as they lie, without a copy.
 import { type Factor, MatmulCall } from '../calls/matmul.js'
 import { isFloat, promote } from '../dtype.js'
-import { DTypeError, formatShape, ShapeError } from '../errors.js'
+import { ArgumentError, DTypeError, formatShape, ShapeError } from '../errors.js'
 import { broadcastShapes, broadcastTo, isContiguous, sizeOf } from '../layout.js'
 import type { MatmulAlgorithm } from '../kernels/matmul-plan.js'
 import type { Tensor } from '../tensor.js'
@@ -15,6 +15,8 @@ export interface MatmulOptions {
   /** Forces an algorithm by name; by default the planner chooses by shape and adapter. */
   algorithm?: MatmulAlgorithm
 }
+
+const algorithms: readonly MatmulAlgorithm[] = ['lanes', 'rows', 'tiles', 'dots']
 
 /** How the last two dims of a tensor can be walked, or null when a copy is needed. */
 function factorOf(x: Tensor, batch: number): Factor | null {
@@ -80,6 +82,9 @@ export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tenso
   checkTensor('matmul', a)
   checkTensor('matmul', b, 'the second operand')
   commonDevice('matmul', [a, b])
+  const { algorithm } = options
+  if (algorithm !== undefined && !algorithms.includes(algorithm))
+    throw new ArgumentError('matmul', `unknown algorithm ${JSON.stringify(algorithm)}; known: ${algorithms.join(', ')}`, { algorithm })
   if (a.ndim === 0 || b.ndim === 0)
     throw new ShapeError('matmul', `needs at least one dim on each side, got ${formatShape(a.shape)} · ${formatShape(b.shape)}`, { shapes: [a.shape, b.shape] })
   if (!isFloat(a.dtype) || !isFloat(b.dtype))

@@ -178,11 +178,13 @@ function listen<R>(stream: Stream, recorder: Recorder, fn: () => R): R {
   } finally {
     stream.recorder = null
   }
-  if (!((result as unknown) instanceof Promise))
-    return result
+  const late: unknown = result
+  if (late instanceof Promise) {
     // It fails for its own reasons once it goes on; what matters is said here.
-  ;(result as Promise<unknown>).catch(() => {})
-  throw new ArgumentError('compile', 'the function is async; a step is recorded in one go: return tensors and await their data() outside')
+    late.catch(() => {})
+    throw new ArgumentError('compile', 'the function is async; a step is recorded in one go: return tensors and await their data() outside')
+  }
+  return result
 }
 
 /** The inputs' data into the step's own buffers. One that came out of the step as one of them is saved first, before another overwrites it. */

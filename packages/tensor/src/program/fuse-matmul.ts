@@ -87,7 +87,7 @@ export function foldColumnSums(graph: Graph): void {
       const { product, epilogue, inputs } = call as MatmulCall
       const { storage, layout, dtype } = inputs[0]!
       const same = storage === sum.matrix.storage && layout.offset === sum.matrix.layout.offset && dtype === sum.matrix.dtype
-      const stored = product.m === 1 || (product.a.transposed && product.a.ld === sum.columns)
+      const stored = product.a.transposed ? product.a.ld === sum.columns : product.m === 1
       return same && stored && product.batch === 1 && product.m === sum.columns && product.k === sum.rows && !epilogue.rowsum && graph.mergeable(i, k)
     })
     if (p < 0) continue

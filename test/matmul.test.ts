@@ -1,0 +1,224 @@
+// The matrix product against float64: every algorithm over the tile edges, transposed and batched operands as they lie, vectors, nothing, f16.
+import { type Device, ones, type Tensor, tensor, zeros, matmul, type MatmulAlgorithm, outer } from '@bms/tensor'
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { seeded } from './helpers/arrays.js'
+import { close, ready, thrown } from './helpers/device.js'
+import * as nd from './helpers/nd.js'
+import type { Nd } from './helpers/nd.js'
+
+const test = suite('matmul')
+const random = seeded(9)
+let device: Device
+let algorithms: (MatmulAlgorithm | undefined)[]
+
+test.before(async () => {
+  device = await ready()
+  const fixed = device.subgroupSize === 4 || device.subgroupSize === 8
+  algorithms = [undefined, 'rows', 'tiles', 'dots', ...(fixed ? (['lanes'] as const) : [])]
+})
+
+const make = (shape: readonly number[]): Nd => nd.from(shape, () => Math.fround(random() * 2 - 1))
+const put = (x: Nd): Tensor => tensor(Float32Array.from(x.data), { shape: x.shape })
+/** The same matrices, stored with the last two dims swapped. */
+const turned = (x: Nd): Tensor => {
+  const order = x.shape.map((_, d) => d)
+  order.splice(-2, 2, x.shape.length - 1, x.shape.length - 2)
+  return put(nd.permute(x, order)).transpose()
+}
+/** The same matrices inside larger ones, so that rows are further apart and begin at an odd place. */
+const inset = (x: Nd): Tensor =>
+  put(x)
+    .pad([1, 2, 1, 0])
+    .narrow(-1, 1, x.shape[x.shape.length - 1]!)
+    .narrow(-2, 1, x.shape[x.shape.length - 2]!)
+
+const orders: Record<string, (x: Nd) => Tensor> = { dense: put, transposed: turned, inset }
+
+/** Enough to meet each combination of transposed and not, aligned and not, on either side. (All nine cost a minute of compiling.) */
+const pairs: [string, string][] = [
+  ['dense', 'dense'],
+  ['transposed', 'dense'],
+  ['dense', 'transposed'],
+  ['inset', 'transposed'],
+]
+
+async function check(a: Nd, b: Nd, left: Tensor, right: Tensor, what: string, wanted: readonly (MatmulAlgorithm | undefined)[]): Promise<void> {
+  const expected = nd.matmul(a, b)
+  const k = a.shape[a.shape.length - 1]!
+  for (const algorithm of wanted) {
+    const out = matmul(left, right, { algorithm })
+    assert.equal(out.shape, expected.shape)
+    try {
+      // Each of k products of numbers up to 1 may be off by half a unit of the running sum.
+      close(await out.data(), expected.data, 1e-6 + k * 6e-8)
+    } catch (error) {
+      throw new Error(`[${a.shape}] · [${b.shape}], ${what}, ${algorithm ?? 'planned'}: ${(error as Error).message}`)
+    }
+  }
+}
+
+test('every algorithm around its tiles, all memory orders', async () => {
+  const sizes = [
+    [1, 7, 5],
+    [4, 4, 4],
+    [5, 9, 3],
+    [17, 33, 65],
+    [33, 20, 64],
+    [2, 300, 4],
+  ]
+  for (const [m, k, n] of sizes as [number, number, number][]) {
+    const [a, b] = [make([m, k]), make([k, n])]
+    for (const [x, y] of pairs) await check(a, b, orders[x]!(a), orders[y]!(b), `${x} · ${y}`, algorithms)
+  }
+  // Whole tiles and their neighbours: the planned algorithm, of which each adapter has its own.
+  for (const [m, k, n] of [
+    [1, 1, 1],
+    [8, 16, 32],
+    [16, 1, 33],
+    [64, 64, 64],
+    [31, 65, 127],
+  ] as [number, number, number][]) {
+    const [a, b] = [make([m, k]), make([k, n])]
+    await check(a, b, put(a), put(b), 'dense', [undefined])
+    await check(a, b, turned(a), turned(b), 'transposed', [undefined])
+  }
+})
+
+test('batches and broadcasting', async () => {
+  const shapes = [
+    [
+      [3, 4, 5],
+      [3, 5, 2],
+    ],
+    [
+      [3, 4, 5],
+      [5, 2],
+    ],
+    [
+      [4, 5],
+      [3, 5, 2],
+    ],
+    [
+      [2, 1, 4, 5],
+      [3, 5, 2],
+    ],
+    [
+      [2, 3, 4, 5],
+      [1, 3, 5, 2],
+    ],
+    [
+      [1, 4, 5],
+      [1, 5, 2],
+    ],
+    [
+      [2, 3, 4, 8],
+      [2, 3, 8, 4],
+    ],
+  ]
+  for (const [sa, sb] of shapes as [number[], number[]][]) {
+    const [a, b] = [make(sa), make(sb)]
+    for (const [x, left] of Object.entries(orders))
+      for (const [y, right] of Object.entries(orders)) await check(a, b, left(a), right(b), `${x} · ${y}`, algorithms)
+  }
+})
+
+test('odd memory: batches permuted, expanded, flipped, of a stride', async () => {
+  const [a, b] = [make([4, 3, 5]), make([5, 6])]
+  await check(nd.permute(a, [1, 0, 2]), b, put(a).permute([1, 0, 2]), put(b), 'batch permuted', algorithms)
+  await check(nd.flip(a, [0]), b, put(a).flip(0), put(b), 'batch flipped', algorithms)
+  await check(nd.flip(a, [1, 2]), b, put(a).flip([1, 2]), put(b), 'matrix flipped', algorithms)
+  const row = make([1, 5])
+  await check(
+    nd.from([7, 5], (c) => nd.pick(row, c)),
+    b,
+    put(row).expand([7, 5]),
+    put(b),
+    'rows expanded',
+    algorithms,
+  )
+  const column = make([7, 1])
+  await check(
+    nd.from([7, 5], (c) => nd.pick(column, c)),
+    b,
+    put(column).expand([7, 5]),
+    put(b),
+    'columns expanded',
+    algorithms,
+  )
+  const deep = make([3, 4, 5, 2])
+  const part = nd.permute(nd.narrow(deep, 3, 1, 1), [0, 3, 1, 2])
+  await check(part, b, put(deep).narrow(3, 1, 1).permute([0, 3, 1, 2]), put(b), 'every other element', algorithms)
+})
+
+test('vectors', async () => {
+  const [a, b, v, w] = [make([3, 4]), make([2, 4, 3]), make([4]), make([3])]
+  const at = (x: Nd, shape: number[]): Nd => ({ shape, data: x.data })
+  const dot = matmul(put(v), put(v))
+  assert.equal(dot.shape, [])
+  close([await dot.item()], [v.data.reduce((s, x) => s + x * x, 0)])
+  const right = matmul(put(a), put(v))
+  assert.equal(right.shape, [3])
+  close(await right.data(), nd.matmul(a, at(v, [4, 1])).data)
+  const left = matmul(put(w), put(a))
+  assert.equal(left.shape, [4])
+  close(await left.data(), nd.matmul(at(w, [1, 3]), a).data)
+  const batch = matmul(put(b), put(w))
+  assert.equal(batch.shape, [2, 4])
+  close(await batch.data(), nd.matmul(b, at(w, [3, 1])).data)
+  const before = matmul(put(v), put(b))
+  assert.equal(before.shape, [2, 3])
+  close(await before.data(), nd.matmul(at(v, [1, 4]), b).data)
+  assert.equal(outer(put(v), put(w)).shape, [4, 3])
+})
+
+test('nothing inside or outside', async () => {
+  assert.equal(matmul(zeros([0, 3]), zeros([3, 2])).shape, [0, 2])
+  assert.equal(matmul(zeros([2, 0, 3]), zeros([3, 2])).shape, [2, 0, 2])
+  const empty = matmul(ones([2, 0]), ones([0, 3]))
+  assert.equal(empty.shape, [2, 3])
+  close(await empty.data(), [0, 0, 0, 0, 0, 0], 0)
+})
+
+test('f16 is accumulated in f32', async () => {
+  if (!device.features.has('shader-f16')) return
+  const half = (t: Tensor): Tensor => t.half()
+  for (const [m, k, n] of [
+    [4, 8, 4],
+    [17, 33, 9],
+  ] as [number, number, number][]) {
+    const [a, b] = [make([m, k]), make([k, n])].map((x) => ({ shape: x.shape, data: x.data.map((v) => Math.round(v * 8) / 8) })) as [Nd, Nd]
+    for (const left of Object.values(orders)) {
+      for (const algorithm of algorithms) close(await matmul(half(left(a)), half(put(b)), { algorithm }).data(), nd.matmul(a, b).data, 2 ** -10)
+    }
+  }
+  close(await matmul(half(ones([1, 5000])), half(ones([5000, 1]))).data(), [5000], 0)
+  assert.is(matmul(half(ones([2, 2])), ones([2, 2])).dtype, 'f32')
+})
+
+test('NaN and infinity come through', async () => {
+  const a = tensor([
+    [Number.NaN, 1, 1, 1],
+    [0, 0, Number.POSITIVE_INFINITY, 0],
+    [1, 1, 1, 1],
+  ])
+  for (const algorithm of algorithms)
+    close(await matmul(a, ones([4, 2]), { algorithm }).data(), [Number.NaN, Number.NaN, Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY, 4, 4], 0)
+})
+
+test('refusals', async () => {
+  assert.throws(
+    () => matmul(zeros([32, 128]), zeros([127, 10])),
+    (e: Error) => e.message === 'matmul: inner sizes differ: [32, 128] · [127, 10]: 128 ≠ 127',
+  )
+  assert.throws(() => matmul(zeros([3]), zeros([4])), /inner sizes differ: \[3\] · \[4\]: 3 ≠ 4/)
+  assert.throws(() => matmul(zeros([3]), zeros([2, 3])), /\[3\] · \[2, 3\]: 3 ≠ 2/)
+  assert.throws(() => matmul(zeros([2, 3, 4]), zeros([3, 4, 5])), /shapes do not broadcast: \[2\] and \[3\]/)
+  assert.throws(() => matmul(zeros([]), zeros([2, 2])), /at least one dim on each side, got \[\] · \[2, 2\]/)
+  assert.throws(() => matmul(zeros([2, 2], { dtype: 'i32' }), zeros([2, 2])), /needs f32 or f16, got i32 · f32/)
+  assert.throws(() => matmul([[1]] as unknown as Tensor, zeros([2, 2])), /the input is an array, a Tensor is needed/)
+  const error = await thrown(() => matmul(zeros([2, 2]), zeros([2, 2]), { algorithm: 'slow' as MatmulAlgorithm }))
+  assert.is(error.code, 'ARGUMENT')
+})
+
+test.run()

@@ -1,0 +1,237 @@
+// Reductions against float64: any dims, both algorithms, every memory order, NaN and infinity, nothing to reduce, long sums.
+import { all, any, arange, type Device, mean, max, min, norm, ones, planReduce, prod, std, sum, type Tensor, tensor, variance, zeros } from '@bms/tensor'
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { product, seeded } from './helpers/arrays.js'
+import { close, ready } from './helpers/device.js'
+import * as nd from './helpers/nd.js'
+import type { Nd } from './helpers/nd.js'
+
+const test = suite('reduce')
+const random = seeded(5)
+const inf = Number.POSITIVE_INFINITY
+const nan = Number.NaN
+const algorithms = ['thread', 'group'] as const
+let device: Device
+
+test.before(async () => {
+  device = await ready()
+})
+
+const total = (v: number[]): number => v.reduce((a, b) => a + b, 0)
+const most = (v: number[]): number => v.reduce((a, b) => (Number.isNaN(a) || Number.isNaN(b) ? nan : Math.max(a, b)), -inf)
+const least = (v: number[]): number => -most(v.map((x) => -x))
+const spread = (v: number[], correction: number): number => {
+  const m = total(v) / v.length
+  return total(v.map((x) => (x - m) ** 2)) / Math.max(0, v.length - correction)
+}
+
+const references = {
+  sum: { op: sum, fn: total },
+  mean: { op: mean, fn: (v: number[]) => total(v) / v.length },
+  max: { op: max, fn: most },
+  min: { op: min, fn: least },
+  prod: { op: prod, fn: (v: number[]) => v.reduce((a, b) => a * b, 1) },
+}
+
+/** The same values in other memory orders. */
+const orders: Record<string, (t: Tensor) => Tensor> = {
+  dense: (t) => t,
+  transposed: (t) => (t.ndim < 2 ? t : t.transpose(0, -1).contiguous().transpose(0, -1)),
+  flipped: (t) => (t.ndim ? t.flip(0).contiguous().flip(0) : t),
+  offset: (t) => (t.ndim ? t.pad([2, 1]).narrow(-1, 2, t.shape[t.ndim - 1]!) : t),
+}
+
+function subsets(rank: number): number[][] {
+  return Array.from({ length: 2 ** rank }, (_, bits) => Array.from({ length: rank }, (_, d) => d).filter((d) => bits & (1 << d)))
+}
+
+async function check(x: Nd, t: Tensor, dims: number[], name: keyof typeof references, tolerance: number): Promise<void> {
+  const { op, fn } = references[name]
+  const expected = nd.reduce(x, dims, fn)
+  for (const algorithm of algorithms) {
+    const kept = op(t, dims, true, { algorithm })
+    assert.equal(kept.shape, expected.shape)
+    try {
+      close(await kept.data(), expected.data, tolerance)
+    } catch (error) {
+      throw new Error(`${name} of [${x.shape}] over [${dims}], ${algorithm}: ${(error as Error).message}`)
+    }
+    const flat = op(
+      t,
+      dims.map((d) => d - x.shape.length),
+      false,
+      { algorithm },
+    )
+    assert.equal(
+      flat.shape,
+      x.shape.filter((_, d) => !dims.includes(d)),
+    )
+  }
+}
+
+test('every set of dims of every order, both algorithms', async () => {
+  for (const shape of [[], [1], [5], [3, 4], [2, 1, 3], [2, 3, 4, 2]]) {
+    const x: Nd = nd.from(shape, () => Math.fround(random() * 2 - 1))
+    for (const [name, order] of Object.entries(orders)) {
+      const t = order(tensor(Float32Array.from(x.data), { shape }))
+      for (const dims of subsets(shape.length)) {
+        // The order of the memory changes the walk, not the arithmetic: one op is enough for most.
+        await check(x, t, dims, 'sum', 2e-6)
+        if (name === 'dense' && shape.length < 4) for (const op of ['mean', 'max', 'min', 'prod'] as const) await check(x, t, dims, op, 2e-6)
+      }
+    }
+  }
+})
+
+test('lengths around each threshold', async () => {
+  for (const n of [1, 3, 4, 5, 31, 32, 33, 64, 65, 255, 256, 257, 1023, 8193]) {
+    const x: Nd = nd.from([3, n], () => Math.fround(random() - 0.5))
+    const t = tensor(Float32Array.from(x.data), { shape: x.shape })
+    // A sum of n numbers below 1 in f32, in at least 4 partial sums.
+    for (const op of ['sum', 'max', 'min', 'mean'] as const) await check(x, t, [1], op, 1e-6 + n * 3e-8)
+    await check(nd.permute(x, [1, 0]), t.transpose(), [0], 'sum', 1e-6 + n * 3e-8)
+  }
+})
+
+test('a million numbers do not lose count', async () => {
+  const x = ones([1 << 20]).mul(0.1)
+  for (const algorithm of algorithms) {
+    // One after the other in f32 the sum would be 100,958.3. Here 4,096 (or 262,144) are added in a row, each with half a unit of rounding.
+    close([await sum(x, 0, false, { algorithm }).item()], [0.1 * (1 << 20)], algorithm === 'group' ? 2e-4 : 5e-3)
+  }
+  for (const results of [1, 31, 32, 16383, 16384, 100000]) {
+    for (const algorithm of algorithms)
+      close(
+        [
+          await sum(ones([results, 3]), 1, false, { algorithm })
+            .sum()
+            .item(),
+        ],
+        [3 * results],
+        0,
+      )
+  }
+})
+
+test('the plan', () => {
+  assert.is(planReduce(1, 8192, 'software'), 'thread')
+  assert.is(planReduce(1, 8193, 'software'), 'group')
+  assert.is(planReduce(32, 1e6, 'software'), 'thread')
+  assert.is(planReduce(1, 32, 'gpu'), 'thread')
+  assert.is(planReduce(1, 33, 'gpu'), 'group')
+  assert.is(planReduce(16384, 33, 'gpu'), 'thread')
+})
+
+test('NaN and infinity', async () => {
+  const x = tensor([
+    [1, nan, 3],
+    [inf, 2, 3],
+    [-inf, inf, 0],
+    [nan, nan, nan],
+    [-inf, -inf, -inf],
+  ])
+  for (const algorithm of algorithms) {
+    const options = { algorithm }
+    close(await max(x, 1, false, options).data(), [nan, inf, inf, nan, -inf], 0)
+    close(await min(x, 1, false, options).data(), [nan, 2, -inf, nan, -inf], 0)
+    close(await sum(x, 1, false, options).data(), [nan, inf, nan, nan, -inf], 0)
+    close(await mean(x, 1, false, options).data(), [nan, inf, nan, nan, -inf], 0)
+    close(await prod(x, 1, false, options).data(), [nan, inf, nan, nan, -inf], 0)
+    for (const n of [5, 300]) {
+      for (const at of [0, 4, n - 1]) {
+        const values = Array.from({ length: n }, (_, i) => (i === at ? nan : i))
+        close(await max(tensor(values), 0, false, options).data(), [nan], 0)
+        close(await min(tensor(values), 0, false, options).data(), [nan], 0)
+      }
+    }
+  }
+  assert.is(await x.any().item(), 1)
+})
+
+test('nothing to reduce', async () => {
+  const x = zeros([0, 3])
+  close(await sum(x, 0).data(), [0, 0, 0], 0)
+  close(await prod(x, 0).data(), [1, 1, 1], 0)
+  close(await mean(x, 0).data(), [nan, nan, nan], 0)
+  close(await sum(x).data(), [0], 0)
+  assert.equal(sum(x, 1).shape, [0])
+  assert.equal(max(x, 1).shape, [0])
+  close(await all(x).data(), [1], 0)
+  close(await any(x, 0).data(), [0, 0, 0], 0)
+  assert.throws(() => max(x, 0), /max: the max of no elements is undefined: shape \[0, 3\], dims \[0\]/)
+  assert.throws(() => min(x), /the min of no elements is undefined/)
+})
+
+test('integers and booleans', async () => {
+  const i = tensor([5, -3, 2 ** 30, 2 ** 30, 2 ** 30], { dtype: 'i32' })
+  for (const algorithm of algorithms) {
+    const options = { algorithm }
+    close(await sum(i, 0, false, options).data(), [(3 * 2 ** 30 + 2) | 0], 0)
+    close(await max(i.neg(), 0, false, options).data(), [3], 0)
+    close(await min(i, 0, false, options).data(), [-3], 0)
+    close(await max(tensor([3, 4e9, 5], { dtype: 'u32' }), 0, false, options).data(), [4e9], 0)
+    close(await prod(tensor([3, -4, 5], { dtype: 'i32' }), 0, false, options).data(), [-60], 0)
+  }
+  assert.is(sum(i).dtype, 'i32')
+  assert.is(mean(i).dtype, 'f32')
+  close(await mean(tensor([1, 2], { dtype: 'i32' })).data(), [1.5])
+  const b = tensor([
+    [true, false],
+    [true, true],
+  ])
+  assert.is(sum(b).dtype, 'i32')
+  close(await sum(b, 1).data(), [1, 2], 0)
+  close(await all(b, 1).data(), [0, 1], 0)
+  close(await any(b, 1).data(), [1, 1], 0)
+  assert.is(all(b).dtype, 'bool')
+  assert.is(max(b).dtype, 'bool')
+  close(await all(tensor([1, nan, 0.5])).data(), [1], 0)
+})
+
+test('variance, standard deviation, norm', async () => {
+  const x: Nd = nd.from([4, 5, 3], () => Math.fround(random() * 4 + 100))
+  const t = tensor(Float32Array.from(x.data), { shape: x.shape })
+  for (const dims of [[0], [1, 2], [0, 1, 2]]) {
+    for (const correction of [0, 1]) {
+      // Two passes: the mean of 100 costs no digits but those of the subtraction itself.
+      close(await variance(t, dims, true, correction).data(), nd.reduce(x, dims, (v) => spread(v, correction)).data, 1e-5)
+      close(await std(t, dims, false, correction).data(), nd.reduce(x, dims, (v) => Math.sqrt(spread(v, correction))).data, 1e-5)
+    }
+    close(await norm(t, dims).data(), nd.reduce(x, dims, (v) => Math.hypot(...v)).data)
+  }
+  close(await variance(tensor([3])).data(), [nan])
+  close(await variance(tensor([3]), 0, false, 0).data(), [0])
+  close(await variance(tensor([1, 2, 3, 4], { dtype: 'i32' })).data(), [5 / 3])
+})
+
+test('f16 is summed in f32', async () => {
+  if (!device.features.has('shader-f16')) return
+  const x = ones([5000], { dtype: 'f16' })
+  for (const algorithm of algorithms) close(await sum(x, 0, false, { algorithm }).data(), [5000], 0)
+  assert.is(x.sum().dtype, 'f16')
+  close(await x.mean().data(), [1], 0)
+  close(await x.mul(300).max().data(), [300], 0)
+  // 300² is beyond f16.
+  close(await x.narrow(0, 0, 4).mul(300).norm().data(), [600], 0)
+  close(await tensor([-300, 300], { dtype: 'f16' }).var(0, false, 0).sqrt().data(), [inf], 0)
+  close(await tensor([-300, 300], { dtype: 'f16' }).std(0, false, 0).data(), [300], 0)
+})
+
+test('dims that do not exist', () => {
+  const x = zeros([2, 3])
+  assert.throws(() => sum(x, 2), /sum: dim 2 is out of range for a tensor of 2 dims \(allowed: -2 to 1\)/)
+  assert.throws(() => sum(x, [0, -2]), /sum: dims \[0, -2\] name a dim twice/)
+  assert.throws(() => sum(x, 0.5), /dim 0.5 is out of range/)
+  assert.throws(() => all(x, 5), /all: dim 5/)
+  assert.equal(sum(tensor(5), -1).shape, [])
+  assert.equal(sum(x, []).shape, [2, 3])
+})
+
+test('more dims than a kernel carries', () => {
+  const x = arange(512).reshape(new Array(9).fill(2)).permute([8, 7, 6, 5, 4, 3, 2, 1, 0])
+  assert.is(product(x.sum([0, 2, 4]).shape), 64)
+  assert.throws(() => sum(x), /needs more than 8 dims after merging; call contiguous\(\) first/)
+})
+
+test.run()

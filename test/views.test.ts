@@ -1,0 +1,270 @@
+// Views, joins and padding against plain arrays: random shapes, chains of views, odd sizes, and what is refused.
+import {
+  cat,
+  chunk,
+  currentDevice,
+  expand,
+  flatten,
+  flip,
+  narrow,
+  pad,
+  permute,
+  reshape,
+  select,
+  split,
+  squeeze,
+  stack,
+  type Tensor,
+  tensor,
+  transpose,
+  unsqueeze,
+  zeros,
+} from '@bms/tensor'
+import fc from 'fast-check'
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { product } from './helpers/arrays.js'
+import { close, ready } from './helpers/device.js'
+import * as nd from './helpers/nd.js'
+import type { Nd } from './helpers/nd.js'
+
+const test = suite('views')
+/** One seed for all properties, printed by fast-check when one fails. */
+const options = { seed: 20240607, numRuns: 60 }
+
+test.before(async () => {
+  await ready()
+})
+
+const dense = (x: Nd): Tensor => tensor(Float32Array.from(x.data), { shape: x.shape })
+
+async function same(actual: Tensor, expected: Nd, what = ''): Promise<void> {
+  assert.equal(actual.shape, expected.shape, what)
+  close(await actual.data(), expected.data, 0)
+}
+
+const shapes = (least = 0, most = 4): fc.Arbitrary<number[]> => fc.array(fc.integer({ min: 0, max: 4 }), { minLength: least, maxLength: most })
+
+/** One more view on a tensor and on its reference, chosen by numbers. */
+function step(t: Tensor, x: Nd, kind: number, a: number, b: number): [Tensor, Nd] {
+  const rank = x.shape.length
+  const d = rank ? a % rank : 0
+  switch (kind) {
+    case 0: {
+      const order = x.shape.map((_, i) => (i + a) % rank)
+      return [permute(t, order), nd.permute(x, order)]
+    }
+    case 1: {
+      if (!rank) return [t, x]
+      const start = b % (x.shape[d]! + 1)
+      const length = (a + b) % (x.shape[d]! - start + 1)
+      return [narrow(t, d - rank, start, length), nd.narrow(x, d, start, length)]
+    }
+    case 2:
+      return rank ? [flip(t, d), nd.flip(x, [d])] : [t, x]
+    case 3: {
+      const shape = [...x.shape.slice(0, d), 1, ...x.shape.slice(d)]
+      return [unsqueeze(t, d), { shape, data: x.data }]
+    }
+    case 4: {
+      const shape = [2, ...x.shape.map((s) => (s === 1 ? 1 + (b % 3) : s))]
+      return [expand(t, shape), nd.from(shape, (c) => nd.pick(x, c))]
+    }
+    case 5: {
+      const shape = [product(x.shape)]
+      return [reshape(t, shape), { shape, data: x.data }]
+    }
+    case 6: {
+      const shape = x.shape.filter((s) => s !== 1)
+      return [squeeze(t), { shape, data: x.data }]
+    }
+    default: {
+      const shape = [...x.shape].reverse()
+      return [reshape(t, shape), { shape, data: x.data }]
+    }
+  }
+}
+
+test('any chain of views reads the same elements', async () => {
+  const steps = fc.array(fc.tuple(fc.integer({ min: 0, max: 7 }), fc.nat(9), fc.nat(9)), { maxLength: 7 })
+  await fc.assert(
+    fc.asyncProperty(shapes(), steps, async (shape, list) => {
+      let x: Nd = nd.iota(shape)
+      let t = dense(x)
+      for (const [kind, a, b] of list) if (product(x.shape) < 3000) [t, x] = step(t, x, kind, a, b)
+      await same(t, x)
+      // Once by a copy, once through a kernel that reads the strides.
+      await same(t.add(0), x)
+      await same(t.contiguous(), x)
+      assert.is(t.contiguous().isContiguous, true)
+    }),
+    { ...options, numRuns: 150 },
+  )
+})
+
+test('reshape is a view wherever the strides allow it', async () => {
+  const x = zeros([4, 6])
+  assert.is(x.reshape(2, 2, 6).storage, x.storage)
+  assert.is(x.narrow(1, 0, 3).reshape(2, 2, 3).storage, x.storage)
+  assert.is(x.transpose().reshape(2, 3, 4).storage, x.storage)
+  assert.is(x.reshape([1, 4, 1, 6]).storage, x.storage)
+  assert.is.not(x.transpose().reshape(24).storage, x.storage)
+  assert.is.not(x.narrow(1, 0, 3).reshape(12).storage, x.storage)
+  assert.equal(zeros([0, 3]).reshape(-1, 3).shape, [0, 3])
+  assert.equal(zeros([]).reshape(1, 1).shape, [1, 1])
+  assert.throws(() => x.reshape(5, 5), /\[4, 6\] has 24 elements, \[5, 5\] has 25/)
+  assert.throws(() => x.reshape(5, -1), /\[4, 6\] has 24 elements, \[5, -1\] needs a multiple of 5/)
+  assert.throws(() => x.reshape(-1, -1), /at most one of them -1/)
+})
+
+test('views share memory both ways', async () => {
+  const x = tensor([1, 2, 3, 4, 5, 6]).reshape(2, 3)
+  x.narrow(1, 1, 2).fill_(0)
+  close(await x.data(), [1, 0, 0, 4, 0, 0], 0)
+  x.transpose()
+    .select(0, 0)
+    .copy_(tensor([8, 9]))
+  close(await x.data(), [8, 0, 0, 9, 0, 0], 0)
+  x.flip([0, 1]).copy_(tensor([1, 2, 3, 4, 5, 6]).reshape(2, 3))
+  close(await x.data(), [6, 5, 4, 3, 2, 1], 0)
+})
+
+test('copy_ reads all before it writes', async () => {
+  const x = tensor([1, 2, 3, 4])
+  x.copy_(x.flip(0))
+  close(await x.data(), [4, 3, 2, 1], 0)
+  x.narrow(0, 1, 3).copy_(x.narrow(0, 0, 3))
+  close(await x.data(), [4, 4, 3, 2], 0)
+  x.copy_(x.narrow(0, 0, 1))
+  close(await x.data(), [4, 4, 4, 4], 0)
+  assert.throws(() => x.reshape(1, 4).expand(2, 4).fill_(1), /several elements of the target \[2, 4\] share memory \(it was expanded\)/)
+  assert.throws(() => x.copy_(zeros([5])), /copy_: cannot expand \[5\] to \[4\]: dim 0 is 5, not 1 or 4/)
+})
+
+test('split, chunk and their way back', async () => {
+  await fc.assert(
+    fc.asyncProperty(shapes(1), fc.nat(9), fc.integer({ min: 1, max: 5 }), async (shape, a, size) => {
+      const d = a % shape.length
+      const x = nd.iota(shape)
+      const t = dense(x)
+      const parts = split(t, size, d)
+      let start = 0
+      for (const p of parts) {
+        await same(p, nd.narrow(x, d, start, p.shape[d]!))
+        start += p.shape[d]!
+      }
+      assert.is(start, shape[d])
+      await same(cat(parts, d - shape.length), x)
+      const pieces = chunk(t, size, d)
+      assert.ok(pieces.length <= size)
+      await same(cat(pieces, d), x)
+    }),
+    options,
+  )
+  assert.throws(() => split(zeros([4]), [-1, 5]), /sizes \[-1, 5\] are not whole numbers ≥ 0 that add up to 4/)
+  assert.throws(() => split(zeros([4]), [1, 2]), /add up to 4/)
+  assert.throws(() => split(zeros([4]), 0), /a size ≥ 1 is needed, got 0/)
+})
+
+test('cat and stack', async () => {
+  await fc.assert(
+    fc.asyncProperty(shapes(1), fc.nat(9), fc.array(fc.integer({ min: 0, max: 3 }), { minLength: 1, maxLength: 4 }), async (shape, a, sizes) => {
+      const d = a % shape.length
+      const parts = sizes.map((s) => nd.iota(shape.map((v, i) => (i === d ? s : v))))
+      const whole = cat(
+        parts.map((p, i) => dense(p).add(i * 100)),
+        d,
+      )
+      const expected = nd.from(
+        shape.map((v, i) => (i === d ? sizes.reduce((x, y) => x + y, 0) : v)),
+        (c) => {
+          let at = c[d]!
+          let k = 0
+          while (at >= sizes[k]!) at -= sizes[k++]!
+          return (
+            nd.pick(
+              { shape: parts[k]!.shape.map((s) => (s === 1 ? 1 : s)), data: parts[k]!.data },
+              c.map((v, i) => (i === d ? at : v)),
+            ) +
+            k * 100
+          )
+        },
+      )
+      await same(whole, expected)
+    }),
+    options,
+  )
+  const [a, b] = [tensor([1, 2]), tensor([3, 4])]
+  await same(stack([a, b]), { shape: [2, 2], data: [1, 2, 3, 4] })
+  await same(stack([a, b], -1), { shape: [2, 2], data: [1, 3, 2, 4] })
+  assert.is(cat([a, tensor([1], { dtype: 'i32' })]).dtype, 'f32')
+  close(await cat([tensor([true]), tensor([5], { dtype: 'i32' })]).data(), [1, 5], 0)
+  assert.throws(() => cat([]), /at least one tensor is needed/)
+  assert.throws(() => cat([zeros([2, 3]), zeros([2, 4])]), /cat: shapes \[2, 3\], \[2, 4\] differ in another dim than 0/)
+  assert.throws(() => cat([zeros([]), zeros([])]), /a scalar has no dims/)
+})
+
+test('pad adds and cuts', async () => {
+  const amount = fc.integer({ min: -2, max: 3 })
+  await fc.assert(
+    fc.asyncProperty(shapes(1, 3), fc.array(fc.tuple(amount, amount), { maxLength: 3 }), async (shape, list) => {
+      const pairs = list.slice(0, shape.length)
+      const before = shape.map((_, d) => pairs[shape.length - 1 - d]?.[0] ?? 0)
+      const after = shape.map((_, d) => pairs[shape.length - 1 - d]?.[1] ?? 0)
+      const out = shape.map((s, d) => s + before[d]! + after[d]!)
+      fc.pre(out.every((s) => s >= 0))
+      const x = nd.iota(shape)
+      const expected = nd.from(out, (c) => {
+        const at = c.map((v, d) => v - before[d]!)
+        return at.every((v, d) => v >= 0 && v < shape[d]!) ? x.data[nd.iota(shape).data.length ? at.reduce((n, v, d) => n * shape[d]! + v, 0) : 0]! : -7
+      })
+      await same(pad(dense(x), pairs.flat(), -7), expected)
+      await same(pad(dense(x).flip(0).contiguous().flip(0), pairs.flat(), -7), expected)
+    }),
+    options,
+  )
+  assert.throws(() => pad(zeros([2]), [1]), /padding is pairs of whole numbers for the last dims of \[2\], got \[1\]/)
+  assert.throws(() => pad(zeros([2]), [-3, 0]), /cuts more than \[2\] has/)
+})
+
+test('select, transpose, flatten, squeeze', async () => {
+  const x = nd.iota([2, 3, 4])
+  const t = dense(x)
+  await same(select(t, 1, -1), { shape: [2, 4], data: nd.narrow(x, 1, 2, 1).data })
+  await same(transpose(t, 0, -1), nd.permute(x, [2, 1, 0]))
+  await same(t.t(), nd.permute(x, [0, 2, 1]))
+  await same(flatten(t, 1), { shape: [2, 12], data: x.data })
+  await same(flatten(t.transpose(0, 1), 0, 1), { shape: [6, 4], data: nd.permute(x, [1, 0, 2]).data })
+  await same(flatten(tensor(5)), { shape: [1], data: [5] })
+  assert.equal(squeeze(zeros([1, 2, 1]), 0).shape, [2, 1])
+  assert.equal(squeeze(zeros([1, 2, 1]), 1).shape, [1, 2, 1])
+  assert.equal(unsqueeze(zeros([2]), -1).shape, [2, 1])
+  for (const bad of [
+    () => narrow(t, 0, 1, 2),
+    () => narrow(t, 0, 0.5, 1),
+    () => select(t, 0, 2),
+    () => permute(t, [0, 1]),
+    () => permute(t, [0, 1, 1]),
+    () => expand(t, [2, 3]),
+    () => expand(t, [-1, 2, 3, 4]),
+    () => flip(t, [0, 0]),
+    () => transpose(t, 0, 3),
+    () => narrow(tensor(1), 0, 0, 1),
+    () => zeros([2, -1]),
+  ]) {
+    const error = assert.throws(bad, (e: Error & { code?: string }) => e.code === 'SHAPE')
+    assert.is(error, undefined)
+  }
+})
+
+test('a view of a freed tensor keeps the memory', async () => {
+  const before = currentDevice().memory().bytes
+  const x = zeros([1000]).add(3)
+  const view = x.narrow(0, 10, 2)
+  x.dispose()
+  close(await view.data(), [3, 3], 0)
+  view.dispose()
+  assert.ok(currentDevice().memory().bytes <= before + 4096, 'the storage went back with the last view')
+})
+
+test.run()
