@@ -2,13 +2,13 @@
 import { bundleExample } from './bundle.mjs'
 import { compare, options, report } from './support.mjs'
 
-const { bytes, gzipped, parts } = await bundleExample()
+const { bytes, gzipped, gzippedByEsbuild, parts } = await bundleExample()
 report([
   compare('examples/mlp.ts for a browser, gzip -9', gzipped / 1000, {
     unit: 'kB',
     digits: 1,
     atMost: 60,
-    peer: `${(bytes / 1000).toFixed(0)} kB minified; jax-js 104, tfjs 198`,
+    peer: `${(bytes / 1000).toFixed(0)} kB minified; ${(gzippedByEsbuild / 1000).toFixed(1)} by esbuild alone; jax-js 104, tfjs 198`,
   }),
 ])
 if (options.detail) for (const [file, size] of Object.entries(parts).sort((a, b) => b[1] - a[1])) console.log(`${String(size).padStart(8)}  ${file}`)

@@ -5,7 +5,8 @@ import { resolveConfig, Training } from '@bms/bms'
 import { adapterName, alternate, compare, median, options, report, stepsFor, timed } from './support.mjs'
 
 const device = await init({ adapter: options.adapter })
-const training = new Training(resolveConfig({ dataset: 'ring' }))
+// As long as it takes: the learning rates decay to zero over the configured steps, and not beyond.
+const training = new Training(resolveConfig({ dataset: 'ring', steps: 1_000_000 }))
 await training.prepare()
 for (let i = 0; i < 5; i++) training.advance()
 await training.lossValues()

@@ -2,6 +2,7 @@
 // SwiftShader. Options: --only matmul,ring   --adapter auto|gpu|software   --quick   --json FILE   --torch PYTHON
 import { writeFileSync } from 'node:fs'
 import { cpus } from 'node:os'
+import { setTimeout as wait } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { bundledDriver } from './driver.mjs'
 import { child, row, table } from './support.mjs'
@@ -37,6 +38,17 @@ if (unknown !== undefined || !['auto', 'gpu', 'software'].includes(values.adapte
   process.exit(2)
 }
 
+/** How much of the processors others use, in percent, while this process only waits. */
+async function busy(ms) {
+  const sum = () =>
+    cpus().reduce((t, { times }) => ({ idle: t.idle + times.idle, all: t.all + Object.values(times).reduce((a, b) => a + b) }), { idle: 0, all: 0 })
+  const before = sum()
+  await wait(ms)
+  const after = sum()
+  return 100 * (1 - (after.idle - before.idle) / Math.max(1, after.all - before.all))
+}
+
+const others = await busy(2000)
 const args = ['--rows', '--adapter', values.adapter, '--torch', values.torch, ...(values.quick ? ['--quick'] : [])]
 const results = []
 
@@ -71,7 +83,9 @@ const short = (adapter) => /llvmpipe|swiftshader/i.exec(adapter ?? '')?.[0].toLo
 const rows = results.flatMap((r) => r.rows.map((line) => (r.column === 'bundled' ? { ...line, figure: `${line.figure} [${short(r.adapter)}]` } : line)))
 const adapters = [...new Set(results.map((r) => r.adapter).filter(Boolean))]
 console.log(`\n${cpus().length} x ${cpus()[0]?.model ?? 'CPU'}, Node ${process.version}\n${adapters.map((a) => `  ${a}`).join('\n')}\n`)
+if (others > 10) console.log(`Others used ${others.toFixed(0)} % of the processors before this run: its times say little.\n`)
 console.log(table(rows))
 const missed = rows.filter((r) => r.ok === false)
 console.log(`\n${missed.length === 0 ? 'all targets met' : `${missed.length} missed: ${missed.map((r) => r.figure.trim()).join('; ')}`}`)
-if (values.json) writeFileSync(values.json, `${JSON.stringify({ node: process.version, cpus: cpus().map((c) => c.model), results }, null, 2)}\n`)
+if (values.json)
+  writeFileSync(values.json, `${JSON.stringify({ node: process.version, busyBefore: others, cpus: cpus().map((c) => c.model), results }, null, 2)}\n`)

@@ -20,7 +20,9 @@ const namespaces = { nn: ['nn', 'optim', 'losses', 'data'] }
 const keepNamespaces = (folders) => ({
   name: 'namespaces',
   setup(b) {
-    b.onResolve({ filter: /^\.\/\w+\/index\.js$/ }, ({ path, importer }) => (/src[\\/]index\.ts$/.test(importer) && folders.includes(path.split('/')[1]) ? { path, external: true } : undefined))
+    b.onResolve({ filter: /^\.\/\w+\/index\.js$/ }, ({ path, importer }) =>
+      /src[\\/]index\.ts$/.test(importer) && folders.includes(path.split('/')[1]) ? { path, external: true } : undefined,
+    )
   },
 })
 

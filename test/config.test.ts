@@ -24,7 +24,7 @@ test('a data set is all that is needed', () => {
     model: 'bms-vae-gan',
     T: 5,
     seed: 0,
-    steps: 4000,
+    steps: 3000,
     batch: 128,
     evalEvery: 250,
     adapter: 'auto',

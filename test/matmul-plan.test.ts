@@ -1,3 +1,4 @@
+// The planner of matrix products is pure arithmetic: which kernel for which shape and adapter, checked without a GPU.
 import { planMatmul } from '@bms/tensor'
 import type { MatmulProblem, MatmulTarget } from '@bms/tensor'
 import { suite } from 'uvu'
@@ -31,6 +32,13 @@ plan('chooses by adapter and by number of columns', () => {
   assert.is(planMatmul(problem(128, 128, 128), { ...software, subgroupSize: 4 }).algorithm, 'rows')
 })
 
+plan('takes the plain kernel on software adapters where a better one would cost more to compile than it saves', () => {
+  assert.is(planMatmul(problem(64, 64, 64), subgroups).algorithm, 'dots')
+  assert.is(planMatmul(problem(64, 64, 64), gpu).algorithm, 'tiles')
+  assert.is(planMatmul(problem(640, 128, 2), subgroups).algorithm, 'dots')
+  assert.is(planMatmul(problem(64, 64, 64, { batch: 2 }), subgroups).algorithm, 'lanes')
+})
+
 plan('takes the forced algorithm', () => {
   for (const algorithm of ['lanes', 'rows', 'tiles', 'dots'] as const) {
     const result = planMatmul(problem(65, 17, 3), subgroups, algorithm)
@@ -48,7 +56,7 @@ plan('hands the transposition on', () => {
 
 plan('reads vec4 only where every row starts at a multiple of four', () => {
   const vec = (p: MatmulProblem, target = subgroups) => {
-    const { VEC_A, VEC_B } = planMatmul(p, target).constants
+    const { VEC_A, VEC_B } = planMatmul(p, target, target === subgroups ? 'lanes' : 'rows').constants
     return [VEC_A, VEC_B]
   }
   assert.equal(vec(problem(64, 64, 64)), [true, true])
@@ -74,9 +82,12 @@ plan('covers all of C', () => {
         for (const algorithm of ['lanes', 'rows', 'tiles', 'dots'] as const) {
           const { constants: c, workgroups } = planMatmul(problem(m, n, 7, { batch }), subgroups, algorithm)
           const size = (name: string) => Number(c[name])
-          const least = algorithm === 'tiles' ? Math.ceil(m / size('TILE_M')) * Math.ceil(n / size('TILE_N')) * batch
-            : algorithm === 'dots' ? Math.ceil((m * Math.ceil(n / size('COLS')) * batch) / (size('WIDTH') / size('SPLIT')))
-            : Math.ceil(m / size('ROWS')) * Math.ceil(n / (size('WIDTH') * size('COLS') * 4)) * batch
+          const least =
+            algorithm === 'tiles'
+              ? Math.ceil(m / size('TILE_M')) * Math.ceil(n / size('TILE_N')) * batch
+              : algorithm === 'dots'
+                ? Math.ceil((m * Math.ceil(n / size('COLS')) * batch) / (size('WIDTH') / size('SPLIT')))
+                : Math.ceil(m / size('ROWS')) * Math.ceil(n / (size('WIDTH') * size('COLS') * 4)) * batch
           assert.equal(workgroups, [least, 1, 1], `${algorithm} ${m} x ${n} x ${batch}`)
         }
       }
@@ -84,12 +95,13 @@ plan('covers all of C', () => {
   }
 })
 
-plan('takes short tiles for few rows and narrow ones for few columns', () => {
-  assert.is(planMatmul(problem(3, 64, 64), software).constants.ROWS, 4)
-  assert.is(planMatmul(problem(8, 64, 64), software).constants.ROWS, 8)
-  assert.is(planMatmul(problem(8, 64, 64), subgroups).constants.ROWS, 8)
-  assert.is(planMatmul(problem(128, 32, 64), subgroups).constants.COLS, 1)
-  assert.is(planMatmul(problem(128, 128, 64), subgroups).constants.COLS, 2)
+plan('takes short tiles for few rows and narrow ones for few columns, where no subgroups help', () => {
+  assert.is(planMatmul(problem(3, 64, 64), software, 'rows').constants.ROWS, 4)
+  assert.is(planMatmul(problem(8, 64, 64), software, 'rows').constants.ROWS, 8)
+  assert.is(planMatmul(problem(128, 32, 128), software).constants.COLS, 1)
+  assert.is(planMatmul(problem(128, 128, 64), software).constants.COLS, 2)
+  // One tile for all shapes: each more is a kernel more to compile.
+  assert.equal(planMatmul(problem(8, 64, 1024), subgroups).constants.ROWS, planMatmul(problem(640, 128, 128), subgroups).constants.ROWS)
 })
 
 plan('takes large tiles on a GPU only if there are many', () => {
@@ -107,13 +119,21 @@ plan('respects invocations and workgroup memory', () => {
 })
 
 plan('folds many workgroups into three dimensions', () => {
-  for (const [m, n, batch, limit] of [[2 ** 21, 128, 1, 65535], [2, 5, 100_000, 65535], [4096, 4096, 7, 16], [64, 64, 9, 8]] as const) {
+  for (const [m, n, batch, limit] of [
+    [2 ** 21, 128, 1, 65535],
+    [2, 5, 100_000, 65535],
+    [4096, 4096, 7, 16],
+    [64, 64, 9, 8],
+  ] as const) {
     const target = { ...subgroups, limits: { ...limits, maxComputeWorkgroupsPerDimension: limit } }
     if (m * n * batch > limit ** 3 * 2048) {
-      assert.throws(() => planMatmul(problem(m, n, 8, { batch }), target), /split the batch/)
+      assert.throws(() => planMatmul(problem(m, n, 8, { batch }), target, 'lanes'), /split the batch/)
       continue
     }
-    const { constants: c, workgroups: [x, y, z] } = planMatmul(problem(m, n, 8, { batch }), target)
+    const {
+      constants: c,
+      workgroups: [x, y, z],
+    } = planMatmul(problem(m, n, 8, { batch }), target, 'lanes')
     const needed = Math.ceil(m / Number(c.ROWS)) * Math.ceil(n / (Number(c.WIDTH) * Number(c.COLS) * 4)) * batch
     assert.ok(x <= limit && y <= limit && z <= limit, `${x} ${y} ${z}`)
     assert.ok(x * y * z >= needed && x * y * z < needed * 1.5, `${x * y * z} for ${needed}`)

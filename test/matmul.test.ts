@@ -35,12 +35,11 @@ const inset = (x: Nd): Tensor =>
 
 const orders: Record<string, (x: Nd) => Tensor> = { dense: put, transposed: turned, inset }
 
-/** Enough to meet each combination of transposed and not, aligned and not, on either side. (All nine cost a minute of compiling.) */
+/** Enough to meet each combination of transposed and not, aligned and not, on either side. (Compiling is what this test spends its time on.) */
 const pairs: [string, string][] = [
   ['dense', 'dense'],
-  ['transposed', 'dense'],
-  ['dense', 'transposed'],
-  ['inset', 'transposed'],
+  ['transposed', 'transposed'],
+  ['inset', 'dense'],
 ]
 
 async function check(a: Nd, b: Nd, left: Tensor, right: Tensor, what: string, wanted: readonly (MatmulAlgorithm | undefined)[]): Promise<void> {
@@ -59,17 +58,18 @@ async function check(a: Nd, b: Nd, left: Tensor, right: Tensor, what: string, wa
 }
 
 test('every algorithm around its tiles, all memory orders', async () => {
-  const sizes = [
+  for (const [m, k, n] of [[17, 33, 65]] as [number, number, number][]) {
+    const [a, b] = [make([m, k]), make([k, n])]
+    for (const [x, y] of pairs) await check(a, b, orders[x]!(a), orders[y]!(b), `${x} · ${y}`, algorithms)
+  }
+  for (const [m, k, n] of [
     [1, 7, 5],
     [4, 4, 4],
     [5, 9, 3],
-    [17, 33, 65],
-    [33, 20, 64],
     [2, 300, 4],
-  ]
-  for (const [m, k, n] of sizes as [number, number, number][]) {
+  ] as [number, number, number][]) {
     const [a, b] = [make([m, k]), make([k, n])]
-    for (const [x, y] of pairs) await check(a, b, orders[x]!(a), orders[y]!(b), `${x} · ${y}`, algorithms)
+    await check(a, b, put(a), put(b), 'dense', [undefined, 'dots', 'tiles'])
   }
   // Whole tiles and their neighbours: the planned algorithm, of which each adapter has its own.
   for (const [m, k, n] of [
@@ -77,6 +77,7 @@ test('every algorithm around its tiles, all memory orders', async () => {
     [8, 16, 32],
     [16, 1, 33],
     [64, 64, 64],
+    [33, 20, 64],
     [31, 65, 127],
   ] as [number, number, number][]) {
     const [a, b] = [make([m, k]), make([k, n])]
@@ -183,12 +184,9 @@ test('nothing inside or outside', async () => {
 test('f16 is accumulated in f32', async () => {
   if (!device.features.has('shader-f16')) return
   const half = (t: Tensor): Tensor => t.half()
-  for (const [m, k, n] of [
-    [4, 8, 4],
-    [17, 33, 9],
-  ] as [number, number, number][]) {
-    const [a, b] = [make([m, k]), make([k, n])].map((x) => ({ shape: x.shape, data: x.data.map((v) => Math.round(v * 8) / 8) })) as [Nd, Nd]
-    for (const left of Object.values(orders)) {
+  for (const [m, k, n] of [[17, 33, 9]] as [number, number, number][]) {
+    const [a, b] = [make([m, k]), make([k, n])].map((x) => ({ shape: x.shape, data: x.data.map((v) => Math.round(v * 8) / 8) })) as unknown as [Nd, Nd]
+    for (const left of [put, turned]) {
       for (const algorithm of algorithms) close(await matmul(half(left(a)), half(put(b)), { algorithm }).data(), nd.matmul(a, b).data, 2 ** -10)
     }
   }

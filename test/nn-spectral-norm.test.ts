@@ -118,7 +118,7 @@ test('evaluation leaves u and v alone, and equal calls in a compiled step are on
   step(randn([2, 4]))
   assert.equal(await module.stateDict()['parametrizations.weight.0._u']!.data(), before)
   const listing = step.toString()
-  assert.is(listing.split('spectral_norm.evaluate').length - 1, 1, listing)
+  assert.is(listing.split('spectral_norm.normalise').length - 1, 1, listing)
 })
 
 test('bad uses are refused', () => {

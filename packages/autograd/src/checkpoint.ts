@@ -78,6 +78,6 @@ export function checkpoint<A extends Tensor[], R extends Tensor | Tensor[]>(fn: 
       }
     },
   }
-  new Node('checkpoint', {}, rule, inputs, fresh, parameters)
+  if (parameters.length > 0 || inputs.some((t) => placeOf(t))) new Node('checkpoint', {}, rule, inputs, fresh, parameters)
   return (isTensor(result) ? fresh[0] : fresh) as R
 }

@@ -85,9 +85,9 @@ program
     if (!(await doctor(o.adapter ?? 'auto'))) process.exitCode = 1
   })
 
-// A reader that closes early (bms … | head) is no error of ours.
+// A reader that closes early (bms … | head) is no error of ours; training goes on without it.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE') process.exit(0)
+  if (error.code === 'EPIPE' && process.argv[2] !== 'train') process.exit(0)
 })
 
 try {

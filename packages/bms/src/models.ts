@@ -6,8 +6,9 @@ import { unknownName } from './names.js'
  * The switches of the objective. Per data point x, with T draws ẑ ~ q(z|x), s the score of the data-space critic and
  * s_L the logit of the latent critic ("from the prior"), the generator and encoder minimise
  *
- *     wRec · pick_t ‖x − G(ẑᵗ)‖  −  wSyn · pick_t s(G(ẑᵗ))  −  wPri · s(G(z̃))  +  wKl · mean_t (−s_L(ẑᵗ))
+ *     wRec · pick_t ‖x − G(ẑᵗ)‖  −  wSyn · pick_t s(G(ẑᵗ))  −  wPri · s(G(z̃))  +  wKl · (−s_L(ẑ¹))
  *
+ * The last term stands for the mean over the draws, which its first draw estimates without bias.
  * where `draws` says what pick is. The weights stand in `defaults.ts`; a term that a model does not have is switched off here.
  */
 export interface ModelSwitches {

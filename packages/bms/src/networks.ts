@@ -5,7 +5,13 @@ import type { HyperParameters } from './config.js'
 import type { ModelSwitches } from './models.js'
 
 /** inputs → hidden… → outputs, an activation behind each hidden layer. */
-export function mlp(inputs: number, hidden: readonly number[], outputs: number, activation: () => nn.Module, wrap: (layer: nn.Linear) => nn.Module = (l) => l): nn.Sequential {
+export function mlp(
+  inputs: number,
+  hidden: readonly number[],
+  outputs: number,
+  activation: () => nn.Module,
+  wrap: (layer: nn.Linear) => nn.Module = (l) => l,
+): nn.Sequential {
   const layers: nn.Module[] = []
   let width = inputs
   for (const h of hidden) {
@@ -34,7 +40,13 @@ export class Recogniser extends nn.Module {
 
   override forward(x: Tensor): { mean: Tensor; deviation: Tensor } {
     const [mean, logVar] = this.body.forward(x).split(this.latent, 1) as [Tensor, Tensor]
-    return { mean, deviation: logVar.clamp(...this.logVar).mul(0.5).exp() }
+    return {
+      mean,
+      deviation: logVar
+        .clamp(...this.logVar)
+        .mul(0.5)
+        .exp(),
+    }
   }
 }
 

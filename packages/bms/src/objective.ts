@@ -41,7 +41,11 @@ export interface Sides {
 /** Sides of a batch of one real group of B rows and `fakes` generated ones; each side weighs 1 in all. Made once, before a step is compiled. */
 export function sides(B: number, fakes: number): Sides {
   const N = (1 + fakes) * B
-  const column = (of: (real: boolean) => number): Tensor => tensor(Float32Array.from({ length: N }, (_, i) => of(i < B)), { shape: [N, 1] })
+  const column = (of: (real: boolean) => number): Tensor =>
+    tensor(
+      Float32Array.from({ length: N }, (_, i) => of(i < B)),
+      { shape: [N, 1] },
+    )
   return { sign: column((real) => (real ? -1 : 1)), weight: column((real) => 1 / (real ? B : fakes * B)) }
 }
 

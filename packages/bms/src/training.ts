@@ -87,7 +87,7 @@ export class Training {
   /** Trains one step; returns at once, the device works on. */
   advance(): void {
     const { hyper, steps } = this.config
-    const rate = hyper.decay === 'linear' ? 1 - this.step / steps : 1
+    const rate = hyper.decay === 'linear' ? Math.max(0, 1 - this.step / steps) : 1
     this.optimisers.generator.lr = hyper.lr * rate
     if (this.optimisers.critic) this.optimisers.critic.lr = hyper.lrD * rate
     if (this.optimisers.latent) this.optimisers.latent.lr = hyper.lrL * rate
@@ -147,7 +147,15 @@ export class Training {
   /** Modes and HQ% (SPEC §5.1) of samples of the averaged generator. */
   async evaluate(n = this.config.hyper.evalSamples): Promise<{ samples: Float32Array; report: ModesAndQuality }> {
     const samples = await this.sample(n, evaluationSeed(this.config.seed))
-    return { samples, report: modesAndQuality(samples, this.mixture) }
+    const report = modesAndQuality(samples, this.mixture)
+    if (report.nonFinite > 0) {
+      throw new BmsError(
+        'DIVERGED',
+        `${report.nonFinite} of ${n} samples are not finite at step ${this.step}: the generator has diverged; lower the learning rates (lr, lrD, lrL) and start again from the last checkpoint`,
+        { term: 'samples', step: this.step },
+      )
+    }
+    return { samples, report }
   }
 
   private state(): Record<string, Tensor> {
@@ -172,6 +180,8 @@ export class Training {
       format: 'bms-checkpoint-1',
       dataset: this.config.dataset,
       model: this.config.model,
+      T: String(this.config.T),
+      batch: String(this.config.batch),
       step: String(this.step),
       seed: String(seed),
       counter: String(counter),
@@ -185,8 +195,8 @@ export class Training {
       throw new BmsError('BAD_CHECKPOINT', `the checkpoint does not fit this run: ${why}`, { why })
     }
     if (metadata?.['format'] !== 'bms-checkpoint-1') refuse('it was not written by `bms train`')
-    for (const name of ['dataset', 'model'] as const)
-      if (metadata![name] !== this.config[name]) refuse(`its ${name} is ${metadata![name]}, the run's ${this.config[name]}`)
+    for (const name of ['dataset', 'model', 'T', 'batch', 'seed'] as const)
+      if (metadata![name] !== String(this.config[name])) refuse(`its ${name} is ${metadata![name]}, the run's ${this.config[name]}`)
     const numbers = ['step', 'seed', 'counter'].map((name) => (/^\d+$/.test(metadata![name] ?? '') ? Number(metadata![name]) : NaN))
     if (!numbers.every(Number.isSafeInteger)) refuse('its step or random state is damaged')
     const dict = loadSafetensors(bytes)

@@ -7,9 +7,19 @@ export * from './errors.js'
 export { type DType, type HostArray, type TypedArray, bytesOf, decode, dtypes, encode, floatToHalf, halfToFloat, isFloat, promote } from './dtype.js'
 export { broadcastShapes, contiguousStrides, type Layout, normalDim, normalDims, sameShape, sizeOf } from './layout.js'
 export { type AdapterDescription, Device } from './device/device.js'
-export { type AdapterChoice, type AdapterProvider, currentDevice, describe as describeAdapter, init, type InitOptions, provideAdapters, requestDevice, useDevice } from './device/init.js'
+export {
+  type AdapterChoice,
+  type AdapterProvider,
+  currentDevice,
+  describe as describeAdapter,
+  init,
+  type InitOptions,
+  provideAdapters,
+  requestDevice,
+  useDevice,
+} from './device/init.js'
 export type { MemoryReport } from './device/allocator.js'
-export type { PipelineSpec } from './device/pipelines.js'
+export { Pipelines, type PipelineSpec } from './device/pipelines.js'
 export { specialise } from './device/pipelines.js'
 export { Storage } from './device/storage.js'
 export { type RandomSnapshot, RandomState } from './random-state.js'

@@ -28,7 +28,10 @@ export function keep<T extends Tensor>(tensor: T): T {
 export function visitTensors(tree: Tree, isTensor: (x: unknown) => x is Tensor, visit: (t: Tensor) => void, seen = new Set<unknown>()): void {
   if (typeof tree !== 'object' || tree === null || ArrayBuffer.isView(tree) || seen.has(tree)) return
   seen.add(tree)
-  if (isTensor(tree)) return visit(tree)
+  if (isTensor(tree)) {
+    visit(tree)
+    return
+  }
   if (tree instanceof Promise || tree instanceof WeakMap || tree instanceof ArrayBuffer) return
   const children = tree instanceof Map || tree instanceof Set ? tree.values() : Object.values(tree)
   for (const child of children as Iterable<unknown>) visitTensors(child, isTensor, visit, seen)

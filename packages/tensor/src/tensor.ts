@@ -35,7 +35,10 @@ export class Tensor implements Operand {
   /** The memory. Throws once the tensor was disposed. */
   get storage(): Storage {
     const { storage } = this.claim
-    if (!storage) throw new DisposedError('tensor', `this tensor ${formatShape(this.shape)} was disposed (by dispose(), or at the end of the tidy() that made it)`, { shape: this.shape })
+    if (!storage)
+      throw new DisposedError('tensor', `this tensor ${formatShape(this.shape)} was disposed (by dispose(), or at the end of the tidy() that made it)`, {
+        shape: this.shape,
+      })
     return storage
   }
 
@@ -109,7 +112,8 @@ export class Tensor implements Operand {
   async toArray(): Promise<Nested> {
     const flat = await this.data()
     let at = 0
-    const build = (d: number): Nested => (d === this.ndim ? (this.dtype === 'bool' ? flat[at++] === 1 : flat[at++]!) : Array.from({ length: this.shape[d]! }, () => build(d + 1)))
+    const build = (d: number): Nested =>
+      d === this.ndim ? (this.dtype === 'bool' ? flat[at++] === 1 : flat[at++]!) : Array.from({ length: this.shape[d]! }, () => build(d + 1))
     return build(0)
   }
 

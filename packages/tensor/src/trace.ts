@@ -10,7 +10,7 @@ export interface OpRecord {
   readonly attrs: Attrs
 }
 
-// biome-ignore lint/suspicious/noExplicitAny: every op has attributes of its own
+/** Every op has attributes of its own. */
 export type Attrs = Record<string, any>
 
 /** What an observer hangs on a tensor. */

@@ -1,6 +1,21 @@
 // Gradients of the element-wise ops. A rule here works on argument positions (tensors or numbers); undoing the
 // broadcasting and the dtype promotion is common to all and done once, in `mapRule`.
-import { cast, type DType, exp, floorDivide, isFloat, leakyReluGrad, log, reluGrad, sigmoidGrad, sumTo, tanhGrad, type Tensor, where, zerosLike } from '@bms/tensor'
+import {
+  cast,
+  type DType,
+  exp,
+  floorDivide,
+  isFloat,
+  leakyReluGrad,
+  log,
+  reluGrad,
+  sigmoidGrad,
+  sumTo,
+  tanhGrad,
+  type Tensor,
+  where,
+  zerosLike,
+} from '@bms/tensor'
 import type { Rule, RuleContext } from '../rule.js'
 
 type Arg = Tensor | number
@@ -47,98 +62,195 @@ function fit(g: Tensor, ctx: RuleContext, i: number): Tensor {
 
 const fitType = (g: Tensor, dtype: DType): Tensor => (g.dtype !== dtype && isFloat(dtype) ? cast(g, dtype) : g)
 
-const one = (f: (g: Tensor, ctx: MapContext) => Tensor): MapBackward => (g, ctx) => [f(g, ctx)]
+const one =
+  (f: (g: Tensor, ctx: MapContext) => Tensor): MapBackward =>
+  (g, ctx) => [f(g, ctx)]
 const flat: MapBackward = one((g) => zerosLike(g))
 const x = (ctx: MapContext): Tensor => ctx.arg(0) as Tensor
 const num = (a: Arg): number => a as number
 
 /** Half of the gradient to each where the two are equal, as in PyTorch. */
-const extremum = (wins: 'gt' | 'lt'): MapBackward => (g, ctx) => {
-  const [a, b] = [ctx.arg(0), ctx.arg(1)]
-  const ta = typeof a === 'number' ? (b as Tensor) : a
-  const other = typeof a === 'number' ? a : b
-  // Compared from the side of whichever is a tensor.
-  const first = ta[wins](other)
-  const second = ta[wins === 'gt' ? 'lt' : 'gt'](other)
-  const tie = g.mul(0.5)
-  const toFirst = where(first, g, where(second, 0, tie))
-  const toSecond = where(second, g, where(first, 0, tie))
-  return typeof a === 'number' ? [null, toFirst] : [toFirst, toSecond]
-}
+const extremum =
+  (wins: 'gt' | 'lt'): MapBackward =>
+  (g, ctx) => {
+    const [a, b] = [ctx.arg(0), ctx.arg(1)]
+    const ta = typeof a === 'number' ? (b as Tensor) : a
+    const other = typeof a === 'number' ? a : b
+    // Compared from the side of whichever is a tensor.
+    const first = ta[wins](other)
+    const second = ta[wins === 'gt' ? 'lt' : 'gt'](other)
+    const tie = g.mul(0.5)
+    const toFirst = where(first, g, where(second, 0, tie))
+    const toSecond = where(second, g, where(first, 0, tie))
+    return typeof a === 'number' ? [null, toFirst] : [toFirst, toSecond]
+  }
 
 const TWO_OVER_ROOT_PI = 2 / Math.sqrt(Math.PI)
 
 /** Derivative of GELU: Φ(x) + x·φ(x). */
-const geluSlope = (v: Tensor): Tensor => v.mul(Math.SQRT1_2).erf().add(1).mul(0.5).add(v.mul(exp(v.square().mul(-0.5))).mul(1 / Math.sqrt(2 * Math.PI)))
+const geluSlope = (v: Tensor): Tensor =>
+  v
+    .mul(Math.SQRT1_2)
+    .erf()
+    .add(1)
+    .mul(0.5)
+    .add(v.mul(exp(v.square().mul(-0.5))).mul(1 / Math.sqrt(2 * Math.PI)))
 
 function geluTanhSlope(v: Tensor): Tensor {
   const c = Math.sqrt(2 / Math.PI)
   const t = v.add(v.square().mul(v).mul(0.044715)).mul(c).tanh()
-  const inner = v.square().mul(3 * 0.044715).add(1).mul(c)
-  return t.add(1).mul(0.5).add(v.mul(0.5).mul(t.square().neg().add(1)).mul(inner))
+  const inner = v
+    .square()
+    .mul(3 * 0.044715)
+    .add(1)
+    .mul(c)
+  return t
+    .add(1)
+    .mul(0.5)
+    .add(v.mul(0.5).mul(t.square().neg().add(1)).mul(inner))
 }
 
 export const elementwiseRules: Record<string, Rule | null> = {
-  neg: mapRule([], one((g) => g.neg())),
-  abs: mapRule([0], one((g, c) => g.mul(x(c).sign()))),
+  neg: mapRule(
+    [],
+    one((g) => g.neg()),
+  ),
+  abs: mapRule(
+    [0],
+    one((g, c) => g.mul(x(c).sign())),
+  ),
   sign: mapRule([], flat),
   floor: mapRule([], flat),
   ceil: mapRule([], flat),
   round: mapRule([], flat),
   trunc: mapRule([], flat),
-  square: mapRule([0], one((g, c) => g.mul(x(c)).mul(2))),
-  exp: mapRule(['out'], one((g, c) => g.mul(c.out()))),
-  expm1: mapRule(['out'], one((g, c) => g.mul(c.out().add(1)))),
-  log: mapRule([0], one((g, c) => g.div(x(c)))),
-  log1p: mapRule([0], one((g, c) => g.div(x(c).add(1)))),
-  sqrt: mapRule(['out'], one((g, c) => g.div(c.out()).mul(0.5))),
-  rsqrt: mapRule(['out'], one((g, c) => g.mul(c.out().square().mul(c.out())).mul(-0.5))),
-  reciprocal: mapRule(['out'], one((g, c) => g.mul(c.out().square()).neg())),
-  sin: mapRule([0], one((g, c) => g.mul(x(c).cos()))),
-  cos: mapRule([0], one((g, c) => g.mul(x(c).sin()).neg())),
-  tanh: mapRule(['out'], one((g, c) => tanhGrad(g, c.out()))),
-  sigmoid: mapRule(['out'], one((g, c) => sigmoidGrad(g, c.out()))),
-  softplus: mapRule([0], one((g, c) => g.mul(x(c).sigmoid()))),
-  silu: mapRule([0], one((g, c) => {
-    const s = x(c).sigmoid()
-    return g.mul(s.mul(x(c).mul(s.neg().add(1)).add(1)))
-  })),
-  gelu: mapRule([0], one((g, c) => g.mul(geluSlope(x(c))))),
-  geluTanh: mapRule([0], one((g, c) => g.mul(geluTanhSlope(x(c))))),
-  erf: mapRule([0], one((g, c) => g.mul(exp(x(c).square().neg())).mul(TWO_OVER_ROOT_PI))),
-  relu: mapRule(['out'], one((g, c) => reluGrad(g, c.out()))),
+  square: mapRule(
+    [0],
+    one((g, c) => g.mul(x(c)).mul(2)),
+  ),
+  exp: mapRule(
+    ['out'],
+    one((g, c) => g.mul(c.out())),
+  ),
+  expm1: mapRule(
+    ['out'],
+    one((g, c) => g.mul(c.out().add(1))),
+  ),
+  log: mapRule(
+    [0],
+    one((g, c) => g.div(x(c))),
+  ),
+  log1p: mapRule(
+    [0],
+    one((g, c) => g.div(x(c).add(1))),
+  ),
+  sqrt: mapRule(
+    ['out'],
+    one((g, c) => g.div(c.out()).mul(0.5)),
+  ),
+  rsqrt: mapRule(
+    ['out'],
+    one((g, c) => g.mul(c.out().square().mul(c.out())).mul(-0.5)),
+  ),
+  reciprocal: mapRule(
+    ['out'],
+    one((g, c) => g.mul(c.out().square()).neg()),
+  ),
+  sin: mapRule(
+    [0],
+    one((g, c) => g.mul(x(c).cos())),
+  ),
+  cos: mapRule(
+    [0],
+    one((g, c) => g.mul(x(c).sin()).neg()),
+  ),
+  tanh: mapRule(
+    ['out'],
+    one((g, c) => tanhGrad(g, c.out())),
+  ),
+  sigmoid: mapRule(
+    ['out'],
+    one((g, c) => sigmoidGrad(g, c.out())),
+  ),
+  softplus: mapRule(
+    [0],
+    one((g, c) => g.mul(x(c).sigmoid())),
+  ),
+  silu: mapRule(
+    [0],
+    one((g, c) => {
+      const s = x(c).sigmoid()
+      return g.mul(s.mul(x(c).mul(s.neg().add(1)).add(1)))
+    }),
+  ),
+  gelu: mapRule(
+    [0],
+    one((g, c) => g.mul(geluSlope(x(c)))),
+  ),
+  geluTanh: mapRule(
+    [0],
+    one((g, c) => g.mul(geluTanhSlope(x(c)))),
+  ),
+  erf: mapRule(
+    [0],
+    one((g, c) => g.mul(exp(x(c).square().neg())).mul(TWO_OVER_ROOT_PI)),
+  ),
+  relu: mapRule(
+    ['out'],
+    one((g, c) => reluGrad(g, c.out())),
+  ),
   // The sign of the result is that of the input while the slope is positive; otherwise the input decides.
   leakyRelu: mapRule([0, 'out'], (g, c) => [num(c.arg(1)) > 0 ? leakyReluGrad(g, c.out(), num(c.arg(1))) : where(x(c).gt(0), g, g.mul(num(c.arg(1))))]),
   elu: mapRule([0, 'out'], (g, c) => [where(x(c).gt(0), g, g.mul(c.out().add(num(c.arg(1)))))]),
   add: mapRule([], (g) => [g, g]),
   sub: mapRule([], (g, c) => [g, c.needs(1) ? g.neg() : null]),
-  mul: mapRule((needs) => [...(needs(0) ? [1] : []), ...(needs(1) ? [0] : [])], (g, c) => [c.needs(0) ? g.mul(c.arg(1)) : null, c.needs(1) ? g.mul(c.arg(0)) : null]),
-  div: mapRule((needs) => (needs(1) ? [1, 'out'] : [1]), (g, c) => {
-    const q = g.div(c.arg(1))
-    return [q, c.needs(1) ? q.mul(c.out()).neg() : null]
-  }),
+  mul: mapRule(
+    (needs) => [...(needs(0) ? [1] : []), ...(needs(1) ? [0] : [])],
+    (g, c) => [c.needs(0) ? g.mul(c.arg(1)) : null, c.needs(1) ? g.mul(c.arg(0)) : null],
+  ),
+  div: mapRule(
+    (needs) => (needs(1) ? [1, 'out'] : [1]),
+    (g, c) => {
+      const q = g.div(c.arg(1))
+      return [q, c.needs(1) ? q.mul(c.out()).neg() : null]
+    },
+  ),
   floorDivide: mapRule([], (g) => [zerosLike(g), zerosLike(g)]),
   remainder: mapRule([0, 1], (g, c) => [g, c.needs(1) ? g.mul(floorDivide(c.arg(0), c.arg(1))).neg() : null]),
-  pow: mapRule((needs) => (needs(1) ? [0, 1, 'out'] : [0, 1]), (g, c) => {
-    const [base, exponent] = [c.arg(0), c.arg(1)]
-    let toBase: Tensor | null = null
-    if (c.needs(0)) {
-      const b = base as Tensor
-      if (exponent === 0) toBase = zerosLike(g)
-      else if (typeof exponent === 'number') toBase = g.mul(b.pow(exponent - 1)).mul(exponent)
-      else toBase = where(exponent.eq(0), 0, g.mul(exponent).mul(b.pow(exponent.sub(1))))
-    }
-    let toExponent: Tensor | null = null
-    if (c.needs(1)) {
-      const e = exponent as Tensor
-      const slope = typeof base === 'number' ? g.mul(c.out()).mul(Math.log(base)) : g.mul(c.out()).mul(log(where(base.eq(0), 1, base)))
-      toExponent = typeof base === 'number' && base === 0 ? where(e.ge(0), 0, slope) : slope
-    }
-    return [toBase, toExponent]
-  }),
+  pow: mapRule(
+    (needs) => (needs(1) ? [0, 1, 'out'] : [0, 1]),
+    (g, c) => {
+      const [base, exponent] = [c.arg(0), c.arg(1)]
+      let toBase: Tensor | null = null
+      if (c.needs(0)) {
+        const b = base as Tensor
+        if (exponent === 0) toBase = zerosLike(g)
+        else if (typeof exponent === 'number') toBase = g.mul(b.pow(exponent - 1)).mul(exponent)
+        else toBase = where(exponent.eq(0), 0, g.mul(exponent).mul(b.pow(exponent.sub(1))))
+      }
+      let toExponent: Tensor | null = null
+      if (c.needs(1)) {
+        const e = exponent as Tensor
+        const slope = typeof base === 'number' ? g.mul(c.out()).mul(Math.log(base)) : g.mul(c.out()).mul(log(where(base.eq(0), 1, base)))
+        toExponent = typeof base === 'number' && base === 0 ? where(e.ge(0), 0, slope) : slope
+      }
+      return [toBase, toExponent]
+    },
+  ),
   maximum: mapRule([0, 1], extremum('gt')),
   minimum: mapRule([0, 1], extremum('lt')),
-  clamp: mapRule([0], one((g, c) => where(x(c).ge(num(c.arg(1))).logicalAnd(x(c).le(num(c.arg(2)))), g, 0))),
+  clamp: mapRule(
+    [0],
+    one((g, c) =>
+      where(
+        x(c)
+          .ge(num(c.arg(1)))
+          .logicalAnd(x(c).le(num(c.arg(2)))),
+        g,
+        0,
+      ),
+    ),
+  ),
   where: mapRule([0], (g, c) => [null, c.needs(1) ? where(x(c), g, 0) : null, c.needs(2) ? where(x(c), 0, g) : null]),
   // Derivatives of activations, so that they can be differentiated again: linear in the gradient they are given.
   reluGrad: mapRule([1], (g, c) => [reluGrad(g, c.arg(1) as Tensor), null]),
@@ -163,4 +275,3 @@ export const elementwiseRules: Record<string, Rule | null> = {
   logicalAnd: null,
   logicalOr: null,
 }
-

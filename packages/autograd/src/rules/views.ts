@@ -16,7 +16,12 @@ export const viewRules: Record<string, Rule | null> = {
   reshape: rule(null, (ctx, g) => [reshape(g, list(ctx, 'from'))]),
   permute: rule(null, (ctx, g) => {
     const order = list(ctx, 'order')
-    return [permute(g, order.map((_, d) => order.indexOf(d)))]
+    return [
+      permute(
+        g,
+        order.map((_, d) => order.indexOf(d)),
+      ),
+    ]
   }),
   expand: rule(null, (ctx, g) => [sumTo(g, list(ctx, 'from'))]),
   narrow: rule(null, (ctx, g) => {
@@ -27,7 +32,14 @@ export const viewRules: Record<string, Rule | null> = {
     backward(ctx, gradients) {
       const { dim, sizes } = ctx.attrs as { dim: number; sizes: number[] }
       const known = gradients.find((g) => g !== null)!
-      const parts = gradients.map((g, i) => g ?? zeros(known.shape.map((s, d) => (d === dim ? sizes[i]! : s)), { dtype: known.dtype, device: known.device }))
+      const parts = gradients.map(
+        (g, i) =>
+          g ??
+          zeros(
+            known.shape.map((s, d) => (d === dim ? sizes[i]! : s)),
+            { dtype: known.dtype, device: known.device },
+          ),
+      )
       return [cat(parts, dim)]
     },
   },
@@ -55,6 +67,11 @@ const typed = (g: Tensor, dtype: Tensor['dtype']): Tensor => (g.dtype === dtype 
 
 /** A reduced gradient over the shape before the reduction. */
 export function unreduce(g: Tensor, shape: readonly number[], dims: readonly number[], keepdim: boolean): Tensor {
-  const kept = keepdim ? g : reshape(g, shape.map((s, d) => (dims.includes(d) ? 1 : s)))
+  const kept = keepdim
+    ? g
+    : reshape(
+        g,
+        shape.map((s, d) => (dims.includes(d) ? 1 : s)),
+      )
   return expand(kept, shape)
 }

@@ -89,6 +89,13 @@ export async function train(options: TrainOptions): Promise<RunResult | null> {
   try {
     const training = new Training(config, device)
     if (saved) await training.restore(saved)
+    if (training.step > config.steps) {
+      throw new BmsError(
+        'BAD_ARGUMENT',
+        `--steps: the run is already at step ${training.step}, beyond ${config.steps}; ask for more steps, or leave the option out`,
+        { option: '--steps', got: config.steps, allowed: training.step },
+      )
+    }
     // Only now: a run that cannot start leaves no folder behind and changes none.
     return await run(training, open(), started, saved !== undefined)
   } finally {

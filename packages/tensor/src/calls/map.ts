@@ -23,8 +23,7 @@ interface Range {
 function rangeOf(device: Device, storage: Storage, operands: readonly Operand[]): Range {
   if (storage.bytes <= device.limits.maxStorageBufferBindingSize) return { size: storage.bytes, first: 0, part: null }
   let [low, high, bytes] = [Number.POSITIVE_INFINITY, 0, 4]
-  for (const { storage: s, layout, dtype } of operands) {
-    if (s !== storage) continue
+  for (const { layout, dtype } of operands) {
     const reach = layout.strides.map((stride, d) => (layout.shape[d]! - 1) * stride)
     bytes = bytesOf(dtype)
     low = Math.min(
@@ -72,32 +71,32 @@ export class MapCall implements Call {
   }
 
   lower(device: Device): Dispatch[] {
-    const bindings = new Bindings(this.inputs, this.outputs)
+    const most = device.limits.maxStorageBufferBindingSize
+    const large = [...this.inputs, ...this.outputs].some((o) => o.storage.bytes > most)
+    const bindings = new Bindings(this.inputs, this.outputs, large)
     const limit = device.limits.maxStorageBuffersPerShaderStage
     if (bindings.list.length > limit)
       throw new LimitError(this.op, `needs ${bindings.list.length} buffers in one kernel, the adapter takes ${limit}`, { need: bindings.list.length, limit })
-    const ranges = bindings.list.map((b) => rangeOf(device, b.storage, [...this.inputs, ...this.outputs]))
-    const most = device.limits.maxStorageBufferBindingSize
+    const ranges = bindings.list.map((b) => rangeOf(device, b.storage, b.operands))
     const tooLong = ranges.findIndex((r) => r.size > most)
-    if (tooLong >= 0) return this.halves(bindings.list[tooLong]!.storage, ranges[tooLong]!.size, most).flatMap((half) => half.lower(device))
+    if (tooLong >= 0) return this.halves(bindings.list[tooLong]!.operands, ranges[tooLong]!.size, most).flatMap((half) => half.lower(device))
     return [this.dispatch(device, bindings, ranges)]
   }
 
-  /** The call in two parts, each over half of the dim along which the operands on `storage` reach furthest. */
-  private halves(storage: Storage, need: number, limit: number): MapCall[] {
+  /** The call in two parts, each over half of the dim along which these operands reach furthest. */
+  private halves(operands: readonly Operand[], need: number, limit: number): MapCall[] {
     let [longest, dim] = [0, 0]
-    for (const o of [...this.inputs, ...this.outputs]) {
-      if (o.storage !== storage) continue
+    for (const o of operands) {
       o.layout.strides.forEach((s, d) => {
         const reach = (this.shape[d]! - 1) * Math.abs(s) * bytesOf(o.dtype)
         if (reach > longest) [longest, dim] = [reach, d]
       })
     }
-    // Short operands that lie far apart stay so, however the work is divided.
+    // Short operands of a tensor that is also written, far apart: they stay so, however the work is divided.
     if (longest < limit / 16) {
       throw new LimitError(
         this.op,
-        `reads ${need} bytes of one tensor at once, the adapter's maxStorageBufferBindingSize is ${limit}; clone() one of the parts`,
+        `uses ${need} bytes of one tensor at once, the adapter's maxStorageBufferBindingSize is ${limit}; clone() one of the parts`,
         { need, limit },
       )
     }
@@ -116,7 +115,6 @@ export class MapCall implements Call {
   private dispatch(device: Device, bindings: Bindings, ranges: readonly Range[]): Dispatch {
     const { inputs, outputs, exprs } = this
     const operands = [...inputs, ...outputs]
-    const first = new Map(bindings.list.map((b, i) => [b.storage, ranges[i]!.first]))
     const walks = operands.map(walkOf)
     const { shape, strides } = coalesce(
       this.shape,
@@ -132,7 +130,7 @@ export class MapCall implements Call {
     const strided = walks.includes('strided')
     const at = strided ? coordinates('i', shape, 'c', words) : { text: '', names: [] }
     const index = operands.map((o, k) => {
-      const offset = words.u32(o.layout.offset - first.get(o.storage)!)
+      const offset = words.u32(o.layout.offset - ranges[bindings.indexOf(o)]!.first)
       if (walks[k] === 'scalar') return offset
       if (walks[k] === 'linear') return `${offset} + i`
       return address(

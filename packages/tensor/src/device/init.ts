@@ -78,11 +78,15 @@ export function describe(adapter: GPUAdapter, known: Partial<AdapterDescription>
  */
 export async function init(options: InitOptions = {}): Promise<Device> {
   const choice = options.adapter ?? 'auto'
-  if (!['auto', 'gpu', 'software', 'null'].includes(choice)) throw new ArgumentError('init', `unknown adapter ${JSON.stringify(choice)}; known: auto, gpu, software`, { adapter: choice })
+  if (!['auto', 'gpu', 'software', 'null'].includes(choice))
+    throw new ArgumentError('init', `unknown adapter ${JSON.stringify(choice)}; known: auto, gpu, software`, { adapter: choice })
   let device: Device
   if (options.device) {
     const info = (options.device as { adapterInfo?: GPUAdapterInfo }).adapterInfo
-    device = new Device(options.device, describe({ info: info ?? { vendor: '', architecture: '', device: '', description: '' } } as GPUAdapter, { source: 'injected' }))
+    device = new Device(
+      options.device,
+      describe({ info: info ?? { vendor: '', architecture: '', device: '', description: '' } } as GPUAdapter, { source: 'injected' }),
+    )
   } else {
     const { adapter, description } = await find(choice)
     device = new Device(await requestDevice(adapter), describe(adapter, description))
@@ -96,9 +100,13 @@ async function find(choice: AdapterChoice): Promise<{ adapter: GPUAdapter; descr
   if (provider) return provider.request(choice)
   const gpu = (globalThis as { navigator?: { gpu?: GPU } }).navigator?.gpu
   if (!gpu) {
-    throw new DeviceError('NO_WEBGPU', "there is no WebGPU here: in a browser, use one that has navigator.gpu (and a secure context); in Node, import '@bms/nn/node' before init()")
+    throw new DeviceError(
+      'NO_WEBGPU',
+      "there is no WebGPU here: in a browser, use one that has navigator.gpu (and a secure context); in Node, import '@bms/nn/node' before init()",
+    )
   }
   const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance', forceFallbackAdapter: choice === 'software' })
-  if (!adapter) throw new DeviceError('NO_ADAPTER', `the browser has no ${choice === 'auto' ? '' : `${choice} `}WebGPU adapter; check its GPU settings (chrome://gpu)`)
+  if (!adapter)
+    throw new DeviceError('NO_ADAPTER', `the browser has no ${choice === 'auto' ? '' : `${choice} `}WebGPU adapter; check its GPU settings (chrome://gpu)`)
   return { adapter, description: {} }
 }

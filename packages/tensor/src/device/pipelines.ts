@@ -39,7 +39,12 @@ export class Pipelines {
     await Promise.all(
       Array.from(fresh.values(), async (spec) => {
         try {
-          this.ready.set(spec.key, await this.device.gpu.createComputePipelineAsync(this.descriptor(spec)))
+          // A module that does not parse is told by the pipeline's rejection, and only once.
+          const { gpu } = this.device
+          gpu.pushErrorScope('validation')
+          const descriptor = this.descriptor(spec)
+          void gpu.popErrorScope()
+          this.ready.set(spec.key, await gpu.createComputePipelineAsync(descriptor))
         } catch (cause) {
           throw new DeviceError(
             'SHADER',

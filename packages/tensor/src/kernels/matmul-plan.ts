@@ -57,9 +57,14 @@ export function planMatmul(problem: MatmulProblem, target: MatmulTarget, forced?
   }
 }
 
+/** Multiply-adds below which 'dots' serves software adapters. */
+const SMALL = 300_000
+
 // Few kernels serve all shapes: what a kernel costs to compile (a few tenths of a second on a CPU) is more than a tile that fits exactly gains.
-function chooseAlgorithm({ m, n, k }: MatmulProblem, target: MatmulTarget): MatmulAlgorithm {
+function chooseAlgorithm({ m, n, k, batch }: MatmulProblem, target: MatmulTarget): MatmulAlgorithm {
   if (n <= 4 || m === 1 || k <= 4) return 'dots'
+  // A small product is done before the better kernel is compiled.
+  if (target.kind === 'software' && m * n * k * batch <= SMALL) return 'dots'
   // With 4 lanes (SwiftShader) a broadcast saves less than it costs.
   if (target.kind === 'software') return target.subgroupSize === 8 ? 'lanes' : 'rows'
   return tileFits(SMALL_TILE, target) ? 'tiles' : 'dots'

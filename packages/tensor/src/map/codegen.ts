@@ -54,22 +54,28 @@ export class Words {
   }
 }
 
-/** One binding for each storage; read_write where something is written to it. */
+/** One binding for each storage; read_write where something is written to it. `apart`: one for each operand that is only read. */
 export class Bindings {
-  readonly list: { storage: Operand['storage']; dtype: DType; writable: boolean }[] = []
+  readonly list: { storage: Operand['storage']; dtype: DType; writable: boolean; operands: Operand[] }[] = []
 
-  constructor(inputs: readonly Operand[], outputs: readonly Operand[]) {
-    for (const o of outputs) this.find(o, true)
-    for (const o of inputs) this.find(o, false)
+  constructor(inputs: readonly Operand[], outputs: readonly Operand[], apart = false) {
+    for (const o of outputs) this.note(o, true, false)
+    for (const o of inputs) this.note(o, false, apart)
   }
 
-  private find(o: Operand, writable: boolean): number {
-    const found = this.list.findIndex((b) => b.storage === o.storage)
-    return found >= 0 ? found : this.list.push({ storage: o.storage, dtype: o.dtype, writable }) - 1
+  private note(o: Operand, writable: boolean, apart: boolean): void {
+    const found = this.list.find((b) => b.storage === o.storage && (b.writable || !apart))
+    if (found) found.operands.push(o)
+    else this.list.push({ storage: o.storage, dtype: o.dtype, writable, operands: [o] })
+  }
+
+  /** Where an operand is bound. */
+  indexOf(o: Operand): number {
+    return this.list.findIndex((b) => b.operands.includes(o))
   }
 
   name(o: Operand): string {
-    return `buffer${this.list.findIndex((b) => b.storage === o.storage)}`
+    return `buffer${this.indexOf(o)}`
   }
 
   get declarations(): string {

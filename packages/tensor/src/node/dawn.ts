@@ -31,10 +31,16 @@ const instances: GPU[] = []
 async function dawn(): Promise<DawnModule> {
   try {
     const module = (await import('webgpu')) as unknown as DawnModule
-    for (const [name, value] of Object.entries(module.globals)) if (!(name in globalThis)) Object.defineProperty(globalThis, name, { value, configurable: true, writable: true })
+    for (const [name, value] of Object.entries(module.globals))
+      if (!(name in globalThis)) Object.defineProperty(globalThis, name, { value, configurable: true, writable: true })
     return module
   } catch (cause) {
-    throw new DeviceError('NO_DAWN', `the npm package "webgpu" (Dawn) cannot be loaded: ${(cause as Error).message}; install it with \`npm install webgpu\``, {}, { cause })
+    throw new DeviceError(
+      'NO_DAWN',
+      `the npm package "webgpu" (Dawn) cannot be loaded: ${(cause as Error).message}; install it with \`npm install webgpu\``,
+      {},
+      { cause },
+    )
   }
 }
 
@@ -66,7 +72,8 @@ async function tryAdapter(choice: AdapterChoice): Promise<GPUAdapter | null> {
   }
 }
 
-const isSoftware = (a: GPUAdapter): boolean => /swiftshader|llvmpipe|lavapipe|software/i.test(`${a.info.vendor} ${a.info.architecture} ${a.info.device} ${a.info.description}`)
+const isSoftware = (a: GPUAdapter): boolean =>
+  /swiftshader|llvmpipe|lavapipe|software/i.test(`${a.info.vendor} ${a.info.architecture} ${a.info.device} ${a.info.description}`)
 
 /** Points Vulkan at SwiftShader and loads the loader that comes with it. To be called before Dawn looks for drivers. */
 async function useBundled(): Promise<boolean> {
@@ -78,7 +85,8 @@ async function useBundled(): Promise<boolean> {
     process.dlopen({ exports: {} }, `${folder}/libvulkan.so.1`, RTLD_NOW | RTLD_GLOBAL | RTLD_NODELETE)
   } catch (error) {
     // Node says that it is no add-on, which is so; the library is loaded nevertheless.
-    if (!/did not self-register/.test((error as Error).message)) throw new DeviceError('NO_ADAPTER', `the bundled Vulkan loader cannot be loaded: ${(error as Error).message}`, {}, { cause: error as Error })
+    if (!/did not self-register/.test((error as Error).message))
+      throw new DeviceError('NO_ADAPTER', `the bundled Vulkan loader cannot be loaded: ${(error as Error).message}`, {}, { cause: error as Error })
   }
   return true
 }
@@ -96,7 +104,10 @@ export const dawnProvider: AdapterProvider = {
     const found = installedDrivers().length > 0 || process.platform !== 'linux' ? await tryAdapter(choice) : null
     if (found && (choice === 'auto' || isSoftware(found) === (choice === 'software'))) return { adapter: found, description: { source: 'system' } }
     if (choice === 'gpu') {
-      throw new DeviceError('NO_ADAPTER', `no GPU was found${found ? `, only the software driver "${found.info.device} ${found.info.description}"` : ''}. ${REMEDY}. Or run with --adapter software`)
+      throw new DeviceError(
+        'NO_ADAPTER',
+        `no GPU was found${found ? `, only the software driver "${found.info.device} ${found.info.description}"` : ''}. ${REMEDY}. Or run with --adapter software`,
+      )
     }
     let problem = ''
     try {

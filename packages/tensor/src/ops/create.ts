@@ -17,12 +17,15 @@ export interface CreateOptions {
 
 function flattenNested(value: Nested, shape: number[], depth: number, out: number[]): void {
   if (!Array.isArray(value)) {
-    if (depth !== shape.length) throw new ShapeError('tensor', `the lists are ragged: a number stands at depth ${depth}, where lists are ${shape.length} deep elsewhere`)
-    if (typeof value !== 'number' && typeof value !== 'boolean') throw new ArgumentError('tensor', `the lists hold a ${value === null ? 'null' : typeof value}; numbers or booleans are needed`)
+    if (depth !== shape.length)
+      throw new ShapeError('tensor', `the lists are ragged: a number stands at depth ${depth}, where lists are ${shape.length} deep elsewhere`)
+    if (typeof value !== 'number' && typeof value !== 'boolean')
+      throw new ArgumentError('tensor', `the lists hold a ${value === null ? 'null' : typeof value}; numbers or booleans are needed`)
     out.push(Number(value))
     return
   }
-  if (value.length !== shape[depth]) throw new ShapeError('tensor', `the lists are ragged: ${value.length} elements at depth ${depth}, ${shape[depth] ?? 'a number'} elsewhere`)
+  if (value.length !== shape[depth])
+    throw new ShapeError('tensor', `the lists are ragged: ${value.length} elements at depth ${depth}, ${shape[depth] ?? 'a number'} elsewhere`)
   for (const v of value as Nested[]) flattenNested(v, shape, depth + 1, out)
 }
 
@@ -59,7 +62,8 @@ export function tensor(values: Nested | TypedArray, options: CreateOptions & { s
     if (options.shape) shape = options.shape
   }
   checkShape('tensor', shape)
-  if (sizeOf(shape) !== flat.length) throw new ShapeError('tensor', `${flat.length} values do not fill shape ${formatShape(shape)} (${sizeOf(shape)} elements)`, { shape, values: flat.length })
+  if (sizeOf(shape) !== flat.length)
+    throw new ShapeError('tensor', `${flat.length} values do not fill shape ${formatShape(shape)} (${sizeOf(shape)} elements)`, { shape, values: flat.length })
   return fromHost('tensor', device, flat, shape, options.dtype ? checkDType('tensor', options.dtype) : dtype)
 }
 
@@ -101,7 +105,8 @@ export const onesLike = (x: Tensor): Tensor => fullLike(x, 1)
 /** start, start+step, … below end (`arange(5)`: 0 to 4). f32 unless `dtype` says otherwise. */
 export function arange(start: number, end?: number, step = 1, options: CreateOptions = {}): Tensor {
   const [from, to] = end === undefined ? [0, start] : [start, end]
-  if (![from, to, step].every(Number.isFinite) || step === 0) throw new ArgumentError('arange', `finite numbers and a step ≠ 0 are needed, got ${from}, ${to}, ${step}`)
+  if (![from, to, step].every(Number.isFinite) || step === 0)
+    throw new ArgumentError('arange', `finite numbers and a step ≠ 0 are needed, got ${from}, ${to}, ${step}`)
   const n = Math.max(0, Math.ceil((to - from) / step))
   const values = Float64Array.from({ length: n }, (_, i) => from + i * step)
   return fromHost('arange', options.device ?? currentDevice(), values, [n], checkDType('arange', options.dtype ?? 'f32'))
@@ -120,4 +125,3 @@ export function eye(n: number, m = n, options: CreateOptions = {}): Tensor {
   for (let i = 0; i < Math.min(n, m); i++) values[i * m + i] = 1
   return fromHost('eye', options.device ?? currentDevice(), values, [n, m], checkDType('eye', options.dtype ?? 'f32'))
 }
-

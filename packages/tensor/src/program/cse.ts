@@ -17,7 +17,9 @@ export function mergeEqualCalls(graph: Graph): void {
         const twin = known.get(key)
         if (twin) {
           call.outputs.forEach((o, i) => graph.alias(o.storage, twin.outputs[i]!.storage))
-          graph.calls = graph.calls.filter((c) => !(c.outputs.length === call.outputs.length && c.outputs.every((o, i) => o.storage === call.outputs[i]!.storage)))
+          graph.calls = graph.calls.filter(
+            (c) => !(c.outputs.length === call.outputs.length && c.outputs.every((o, i) => o.storage === call.outputs[i]!.storage)),
+          )
           graph.index()
           again = true
           break

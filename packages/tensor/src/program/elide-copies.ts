@@ -27,7 +27,8 @@ export function elideCopies(graph: Graph): void {
     const alone = graph.readersOf(from.storage).length === 1
     const apart = [...producer.inputs, ...producer.outputs].every((o) => o.storage !== to.storage)
     if (!same || !alone || !apart || !graph.mergeable(p, c)) continue
-    const moved = (o: Operand): Operand => (o.storage === from.storage ? { ...o, storage: to.storage, layout: contiguous(o.layout.shape, to.layout.offset) } : o)
+    const moved = (o: Operand): Operand =>
+      o.storage === from.storage ? { ...o, storage: to.storage, layout: contiguous(o.layout.shape, to.layout.offset) } : o
     graph.merge(p, c, producer.replace(moved))
     c = -1
   }

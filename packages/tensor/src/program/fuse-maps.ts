@@ -147,7 +147,8 @@ export function fuseIntoReductions(graph: Graph, limit: number): void {
       const p = graph.producer(o)
       const producer = graph.calls[p] as MapCall | undefined
       if (p < 0 || producer?.kind !== 'map' || producer.outputs.length !== 1 || !graph.isTemporary(o.storage) || !isContiguous(o.layout)) continue
-      if (!graph.readersOf(o.storage).every((r) => graph.calls[r]!.kind === 'reduce') || linearize(producer.exprs).lines.length > CHEAP || !graph.movable(p, c)) continue
+      if (!graph.readersOf(o.storage).every((r) => graph.calls[r]!.kind === 'reduce') || linearize(producer.exprs).lines.length > CHEAP || !graph.movable(p, c))
+        continue
       const map = reshaped(producer, reduce.shape)
       if (!map || !sameOperand(map.outputs[0]!, o)) continue
       const base = reduce.inputs.length
@@ -162,4 +163,3 @@ export function fuseIntoReductions(graph: Graph, limit: number): void {
   }
   graph.dropDead()
 }
-

@@ -1,9 +1,9 @@
 // Folds into a matrix product what follows it: adding a bias, an activation, multiplying by the derivative of one; and
 // the bias gradient (a column sum of the output gradient) into the weight gradient that reads the same matrix anyway.
 import type { Call, Operand } from '../calls/call.js'
-import { MapCall } from '../calls/map.js'
-import { dense, type Epilogue, type FoldedActivation, MatmulCall } from '../calls/matmul.js'
-import { ReduceCall } from '../calls/reduce.js'
+import type { MapCall } from '../calls/map.js'
+import { dense, type Epilogue, type FoldedActivation, type MatmulCall } from '../calls/matmul.js'
+import type { ReduceCall } from '../calls/reduce.js'
 import { isContiguous, sizeOf } from '../layout.js'
 import { walkOf } from '../map/codegen.js'
 import type { Expr } from '../map/expr.js'
@@ -18,7 +18,10 @@ const constantOf = (e: Expr | undefined): number | undefined => (e?.kind === 'co
 
 /** Reads all of the product in its own order. */
 const readsAll = (o: Operand, product: MatmulCall): boolean =>
-  o.storage === product.output.storage && o.layout.offset === product.output.layout.offset && isContiguous(o.layout) && sizeOf(o.layout.shape) === sizeOf(product.output.layout.shape)
+  o.storage === product.output.storage &&
+  o.layout.offset === product.output.layout.offset &&
+  isContiguous(o.layout) &&
+  sizeOf(o.layout.shape) === sizeOf(product.output.layout.shape)
 
 /** A vector of `n` repeated for every row. */
 function isRowVector(o: Operand, n: number): boolean {
@@ -37,7 +40,18 @@ function epilogueOf(map: MapCall, product: MatmulCall): Epilogue | null {
   if (expr.op === 'add') {
     const other = inputIndex(first) === read ? inputIndex(second) : inputIndex(second) === read ? inputIndex(first) : -1
     const bias = map.inputs[other]
-    if (!bias || other === read || bias.storage === product.output.storage || e.bias || e.activation || p.batch !== 1 || bias.dtype !== product.output.dtype || !isRowVector(bias, p.n) || walkOf(map.inputs[read]!) !== 'linear') return null
+    if (
+      !bias ||
+      other === read ||
+      bias.storage === product.output.storage ||
+      e.bias ||
+      e.activation ||
+      p.batch !== 1 ||
+      bias.dtype !== product.output.dtype ||
+      !isRowVector(bias, p.n) ||
+      walkOf(map.inputs[read]!) !== 'linear'
+    )
+      return null
     return { bias: dense(bias, p.n) }
   }
   if (inputIndex(first) !== read) return null

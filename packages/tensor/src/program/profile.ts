@@ -16,7 +16,12 @@ export interface KernelTime {
 
 const MAX_QUERIES = 4096
 
-export async function profileDispatches(device: Device, dispatches: readonly Dispatch[], steps: readonly Prepared[], names: readonly string[]): Promise<KernelTime[]> {
+export async function profileDispatches(
+  device: Device,
+  dispatches: readonly Dispatch[],
+  steps: readonly Prepared[],
+  names: readonly string[],
+): Promise<KernelTime[]> {
   const times = device.features.has('timestamp-query') && 2 * steps.length <= MAX_QUERIES ? await byQueries(device, steps) : await byWaiting(device, steps)
   return dispatches.map((d, i) => {
     const ms = times[i]!
