@@ -17,7 +17,7 @@ import {
 } from '@bms/autograd'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { close, ready, thrown } from './helpers/device.js'
+import { close, ready, settle, thrown } from './helpers/device.js'
 
 const test = suite('autograd')
 
@@ -227,6 +227,7 @@ test('a training loop is flat, with tidy and without graphs left behind', async 
       w.grad = null
     })
   for (let i = 0; i < 5; i++) step()
+  await settle(currentDevice())
   const before = currentDevice().memory()
   for (let i = 0; i < 300; i++) step()
   assert.equal(currentDevice().memory(), before)

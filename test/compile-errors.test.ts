@@ -2,7 +2,7 @@
 import { compile, currentDevice, ones, relu, type Tensor, tensor, zeros } from '@bms/tensor'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { close, ready, thrown } from './helpers/device.js'
+import { close, ready, settle, thrown } from './helpers/device.js'
 
 const test = suite('compile, errors and reports')
 
@@ -27,6 +27,7 @@ test('what is refused, in words', async () => {
 
 test('reading inside is an error, errors inside leave everything usable', async () => {
   const device = currentDevice()
+  await settle(device)
   const before = device.memory()
   let caught: Promise<unknown> | null = null
   compile((x: Tensor) => {

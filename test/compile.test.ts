@@ -2,7 +2,7 @@
 import { cat, compile, currentDevice, manualSeed, ones, rand, randn, type Rewrites, type Tensor, tensor, tidy, zeros } from '@bms/tensor'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { close, ready } from './helpers/device.js'
+import { close, ready, settle } from './helpers/device.js'
 
 const test = suite('compile')
 
@@ -186,6 +186,7 @@ test('1,000 replays allocate nothing; dispose gives all back', async () => {
     return y.mean()
   })
   const x = randn([16, 16])
+  await settle(device)
   const start = device.memory()
   await step(x).item()
   const before = device.memory()

@@ -1,10 +1,8 @@
 // Who frees what: tidy, using, dispose, views, keep, the garbage collector; and that loops are flat.
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import { type Device, keep, ones, randn, type Tensor, tensor, tidy, zeros } from '@bms/tensor'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { close, ready, thrown } from './helpers/device.js'
+import { close, ready, settle, thrown } from './helpers/device.js'
 
 const test = suite('memory')
 let device: Device
@@ -15,6 +13,7 @@ test.before(async () => {
 
 /** Storages that `fn` leaves alive. */
 async function left(fn: () => unknown): Promise<number> {
+  await settle(device)
   const before = device.memory().storages
   await fn()
   return device.memory().storages - before
@@ -126,17 +125,13 @@ test('views share one storage, which goes with the last of them', async () => {
 })
 
 test('what JavaScript forgot is freed by its collector', async () => {
-  setFlagsFromString('--expose-gc')
-  const gc = runInNewContext('gc') as () => void
+  await settle(device)
   const before = device.memory().bytes
   ;(() => {
     for (let i = 0; i < 50; i++) ones([10000]).add(i)
   })()
   assert.ok(device.memory().bytes > before + 50 * 40000)
-  for (let i = 0; i < 50 && device.memory().bytes > before; i++) {
-    gc()
-    await new Promise((done) => setTimeout(done, 10))
-  }
+  await settle(device)
   assert.ok(device.memory().bytes <= before, `${device.memory().bytes - before} bytes are left`)
 })
 
@@ -150,6 +145,7 @@ test('1,000 steps in a tidy are flat: no byte, no buffer', async () => {
     })
   for (let i = 0; i < 3; i++) step()
   await device.sync()
+  await settle(device)
   const before = device.memory()
   for (let i = 0; i < 1000; i++) step()
   assert.equal(device.memory(), before)
@@ -179,6 +175,7 @@ test('the pool reuses buffers, also while work on them is pending', async () => 
 })
 
 test('memory() counts bytes and storages', async () => {
+  await settle(device)
   const before = device.memory()
   const x = zeros([1024])
   assert.is(device.memory().bytes - before.bytes, 4096)

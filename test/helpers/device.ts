@@ -1,4 +1,6 @@
 // What the tests of the GPU share: one device for the whole run, and comparisons of numbers that know NaN and infinity.
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { type Device, init } from '@bms/tensor/node'
 import { options } from '../support/options.js'
 
@@ -28,4 +30,16 @@ export async function thrown(fn: () => unknown): Promise<Error & { code: string;
     return error as Error & { code: string; fields: Record<string, unknown> }
   }
   throw new Error('nothing was thrown')
+}
+
+/** Lets the collector free what earlier tests forgot, so that a test can count memory. */
+export async function settle(device: Device): Promise<void> {
+  setFlagsFromString('--expose-gc')
+  const gc = runInNewContext('gc') as () => void
+  for (let quiet = 0; quiet < 3; ) {
+    const before = device.memory().storages
+    gc()
+    await new Promise((done) => setTimeout(done, 10))
+    quiet = device.memory().storages === before ? quiet + 1 : 0
+  }
 }

@@ -8,8 +8,8 @@ import { unknownName } from './names.js'
  *
  *     wRec · pick_t ‖x − G(ẑᵗ)‖  −  wSyn · pick_t s(G(ẑᵗ))  −  wPri · s(G(z̃))  +  wKl · (−s_L(ẑ¹))
  *
- * The last term stands for the mean over the draws, which its first draw estimates without bias.
- * where `draws` says what pick is. The weights stand in `defaults.ts`; a term that a model does not have is switched off here.
+ * where `draws` says what pick is, and the last term stands for the mean over the draws, which its first draw estimates
+ * without bias. The weights stand in `defaults.ts`; a term that a model does not have is switched off here.
  */
 export interface ModelSwitches {
   /** The name as the paper prints it. */
