@@ -1,11 +1,11 @@
 // What a visitor of a web page downloads to train a model in it: examples/mlp.ts with everything it imports, as a browser gets it.
-// Bundled with Rollup (as Vite does), which drops the unused parts of the namespaces nn and optim, and minified by esbuild;
+// Bundled with Rollup (as Vite does; its WebAssembly build, which needs no package for each platform), which drops the unused parts of the namespaces nn and optim, and minified by esbuild;
 // and with esbuild alone, which keeps them.
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import resolve from '@rollup/plugin-node-resolve'
 import { build, transform } from 'esbuild'
-import { rollup } from 'rollup'
+import { rollup } from '@rollup/wasm-node'
 
 const gzipped = (text) => gzipSync(text, { level: 9 }).length
 
