@@ -16,7 +16,7 @@ test.before(async () => {
 /** One line of a program: what to do, and numbers that choose the operands among the values so far. */
 type Line = [kind: number, a: number, b: number, c: number]
 
-const KINDS = 22
+const KINDS = 24
 const SHAPES = { x: [4, 6], y: [6], state: [4, 6], weight: [6, 6], total: [] as number[] }
 
 interface World {
@@ -114,6 +114,19 @@ function run(lines: readonly Line[], x: Tensor, y: Tensor, world: World): Tensor
       case 20:
         total.copy_(total.mul(0.5).add(p.mean()))
         values.push(m.mul(total))
+        break
+      // From itself in another order: no kernel may write what others of its invocations still read.
+      case 22:
+        state.copy_(
+          state
+            .flip(c % 2)
+            .mul(0.5)
+            .add(m.mul(0.4)),
+        )
+        values.push(state.mul(0.5))
+        break
+      case 23:
+        weight.copy_(weight.transpose().mul(0.9).tanh())
         break
       default:
         values.push(state.mul(0.5))

@@ -36,6 +36,46 @@ test('values, not their history: the same work before and after an update', asyn
   }
 })
 
+test('an update from itself in another order', async () => {
+  for (const rewrites of [{}, off]) {
+    const n = 2000
+    const w = tensor(Array.from({ length: n }, (_, k) => k))
+    const step = compile(() => void w.copy_(w.flip(0).mul(2)), { rewrites })
+    step()
+    const values = await w.data()
+    for (let k = 0; k < n; k++) if (values[k] !== 2 * (n - 1 - k)) throw new Error(`element ${k} is ${values[k]}`)
+  }
+})
+
+test('NaN comes through what is folded into a product', async () => {
+  const w = ones([3, 5])
+  const step = compile((x: Tensor) => {
+    const y = x.matmul(w)
+    return [
+      x.matmul(w).relu(),
+      x.matmul(w).leakyRelu(0.1),
+      y.tanh(),
+      x.matmul(w).sigmoid(),
+      x
+        .matmul(w)
+        .add(tensor([1, 2, 3, 4, 5]))
+        .relu(),
+    ]
+  })
+  for (const t of step(
+    tensor([
+      [Number.NaN, 1, 1],
+      [1, -9, 1],
+    ]),
+  )) {
+    const values = await t.data()
+    assert.ok(
+      Array.from<number>(values).every((v, k) => Number.isNaN(v) === k < 5),
+      `${t}: ${values}`,
+    )
+  }
+})
+
 test('equal work is done once, unlike work is not', async () => {
   const x = tensor([1, 2, 3])
   const step = compile((t: Tensor) => [t.exp().add(1), t.exp().add(1), t.exp().add(2), rand([3]).mul(1), rand([3]).mul(1)])

@@ -1,6 +1,6 @@
 // Adapters in Node: Dawn (npm `webgpu`) over, in this order, a real GPU's driver, an installed software driver (Mesa's
 // lavapipe), or the SwiftShader that the npm package @sparticuz/chromium carries.
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import type { AdapterChoice, AdapterProvider } from '../device/init.js'
 import { DeviceError } from '../errors.js'
@@ -49,7 +49,7 @@ const ICD_FOLDERS = ['/usr/share/vulkan/icd.d', '/etc/vulkan/icd.d', '/usr/local
 /** Vulkan driver manifests of the system, and those that the environment names. */
 export function installedDrivers(): string[] {
   const named = process.env['VK_DRIVER_FILES'] ?? process.env['VK_ICD_FILENAMES']
-  if (named) return named.split(':')
+  if (named) return named.split(':').filter((f) => existsSync(f))
   return ICD_FOLDERS.flatMap((folder) => {
     try {
       return readdirSync(folder)

@@ -37,6 +37,7 @@ function epilogueOf(map: MapCall, product: MatmulCall): Epilogue | null {
   const { epilogue: e, product: p } = product
   const [first, second, third] = expr.args
   const read = map.inputs.findIndex((o) => readsAll(o, product))
+  if (read < 0) return null
   if (expr.op === 'add') {
     const other = inputIndex(first) === read ? inputIndex(second) : inputIndex(second) === read ? inputIndex(first) : -1
     const bias = map.inputs[other]

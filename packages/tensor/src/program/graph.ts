@@ -29,24 +29,29 @@ export class Graph {
     this.readers = new Map()
     const lastWrite = new Map<Storage, number>()
     const readsSince = new Map<Storage, number[]>()
-    const edges = this.calls.map(() => new Set<number>())
+    const edges = this.calls.map((): number[] => [])
+    // `to` only grows, so a repeat stands at the end.
+    const edge = (from: number, to: number): void => {
+      const list = edges[from]!
+      if (from !== to && list[list.length - 1] !== to) list.push(to)
+    }
     this.calls.forEach((call, i) => {
       for (const { storage } of call.inputs) {
         push(this.readers, storage, i)
         const w = lastWrite.get(storage)
-        if (w !== undefined && w !== i) edges[w]!.add(i)
+        if (w !== undefined) edge(w, i)
       }
       for (const { storage } of call.outputs) {
         push(this.writers, storage, i)
         const w = lastWrite.get(storage)
-        if (w !== undefined && w !== i) edges[w]!.add(i)
-        for (const r of readsSince.get(storage) ?? []) if (r !== i) edges[r]!.add(i)
+        if (w !== undefined) edge(w, i)
+        for (const r of readsSince.get(storage) ?? []) edge(r, i)
         lastWrite.set(storage, i)
         readsSince.set(storage, [])
       }
       for (const { storage } of call.inputs) push(readsSince, storage, i)
     })
-    this.successors = edges.map((e) => [...e])
+    this.successors = edges
   }
 
   /** Its content ends with the step and nobody outside sees it. */
@@ -97,31 +102,20 @@ export class Graph {
   /** Replaces calls `a` and `b` by one. */
   merge(a: number, b: number, call: Call): void {
     const [first, last] = [Math.min(a, b), Math.max(a, b)]
-    // Contract last into first, then restore an order that respects every edge.
-    const to = (n: number): number => (n === last ? first : n)
-    const edges = new Map<number, Set<number>>()
-    const incoming = new Map<number, number>()
-    const nodes = this.calls.map((_, i) => i).filter((i) => i !== last)
-    for (const n of nodes) {
-      edges.set(n, new Set())
-      incoming.set(n, 0)
-    }
-    this.successors.forEach((list, n) => {
-      for (const s of list) if (to(n) !== to(s)) edges.get(to(n))!.add(to(s))
-    })
-    for (const set of edges.values()) for (const s of set) incoming.set(s, incoming.get(s)! + 1)
-    const ready = nodes.filter((n) => incoming.get(n) === 0)
+    // What `last` still needs of the calls between comes before the new call, what needs `first` after it; the rest stays where it is.
+    const needed = new Set<number>()
+    for (let n = last - 1; n > first; n--) if (this.successors[n]!.some((s) => s === last || needed.has(s))) needed.add(n)
+    const needs = new Set(this.successors[first])
+    for (let n = first + 1; n < last; n++) if (needs.has(n)) for (const s of this.successors[n]!) needs.add(s)
+    const until = Math.max(first, ...needed)
     const order: number[] = []
-    while (ready.length > 0) {
-      let best = 0
-      for (let i = 1; i < ready.length; i++) if (ready[i]! < ready[best]!) best = i
-      const n = ready.splice(best, 1)[0]!
-      order.push(n)
-      for (const s of edges.get(n)!) {
-        incoming.set(s, incoming.get(s)! - 1)
-        if (incoming.get(s) === 0) ready.push(s)
-      }
+    const later: number[] = []
+    for (let n = 0; n < this.calls.length; n++) {
+      if (n === first || n === last) continue
+      if (n <= until && !(n > first && needs.has(n))) order.push(n)
+      else later.push(n)
     }
+    order.push(first, ...later)
     this.calls = order.map((n) => (n === first ? call : this.calls[n]!))
     this.index()
   }

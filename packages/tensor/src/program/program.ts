@@ -27,6 +27,9 @@ export interface ProgramStats {
   bytesMoved: number
 }
 
+/** Runs of a step that DEBUG=3 times. */
+const TIMED_RUNS = 2
+
 export class Program {
   private steps: Prepared[] = []
   private dispatches: Dispatch[] = []
@@ -125,8 +128,26 @@ export class Program {
     const { randomBlocks } = this.recorder
     this.device.stream.flush()
     if (randomBlocks > 0) this.device.random.advanceStep(randomBlocks)
-    this.device.stream.replay(this.steps)
+    if (this.timed < TIMED_RUNS && this.device.debugLevel >= 3 && this.device.features.has('timestamp-query')) this.runTimed()
+    else this.device.stream.replay(this.steps)
     for (const s of this.written) s.version++
+  }
+
+  private timed = 0
+
+  /** A run with timestamps around each kernel, printed when they are there: what DEBUG=3 shows of a step's first runs. */
+  private runTimed(): void {
+    const run = ++this.timed
+    profileDispatches(this.device, this.dispatches, this.steps, this.names()).then(
+      (times) => {
+        const total = times.reduce((sum, t) => sum + t.ms, 0)
+        const lines = [...times]
+          .sort((a, b) => b.ms - a.ms)
+          .map((t) => `${t.ms.toFixed(3).padStart(9)} ms ${t.gflops.toFixed(1).padStart(7)} GFLOPS  ${t.kernel}  # ${t.op}`)
+        this.device.debug(3, () => [`run ${run}: ${total.toFixed(3)} ms in ${times.length} kernels`, ...lines].join('\n'))
+      },
+      () => {},
+    )
   }
 
   private cachedWritten: Storage[] | null = null
