@@ -9,6 +9,11 @@ const WIDTH: u32 = 64u;        // invocations of a workgroup
 const TRANS_A: bool = false;   // a is stored K x M
 const TRANS_B: bool = false;   // b is stored N x K
 
+// The epilogue: as the params say, or fixed for adapters that compile fast and branch slowly.
+const BIAS: u32 = 2u;          // 0 no, 1 yes, 2 as params.has_bias says
+const ACTIVATION: u32 = 9u;    // a number as in params.activation, or 9: as that says
+const GATE: u32 = 9u;          // likewise, params.gate_activation
+
 struct Params {
   m: u32, n: u32, k: u32, batch: u32,
   lda: u32, ldb: u32,                    // elements between consecutive rows of the stored matrices
@@ -16,7 +21,6 @@ struct Params {
   a_batch: u32, b_batch: u32,            // elements between consecutive matrices, 0 broadcasts
   c_offset: u32, bias_offset: u32, gate_offset: u32, rowsum_offset: u32,
   alpha: f32, slope: f32,
-  // The epilogue, as data: a compiled kernel for each combination would cost more than these branches.
   has_bias: u32,                         // 1: add bias[n]
   activation: u32,                       // 0 none, 1 relu, 2 leaky relu, 3 tanh, 4 sigmoid
   gate_activation: u32,                  // not 0: times the derivative of that activation, by its output gate[m, n]
@@ -35,11 +39,25 @@ struct Part { sum: vec4f, row: f32 }
 
 var<workgroup> parts: array<Part, WIDTH>;
 
+fn with_bias() -> bool {
+  return BIAS == 1u || (BIAS == 2u && params.has_bias != 0u);
+}
+
+fn activation() -> u32 {
+  if (ACTIVATION == 9u) { return params.activation; }
+  return ACTIVATION;
+}
+
+fn gate_activation() -> u32 {
+  if (GATE == 9u) { return params.gate_activation; }
+  return GATE;
+}
+
 fn activate(x: f32) -> f32 {
-  if (params.activation == 1u) { return max(x, 0.0); }
-  if (params.activation == 2u) { return select(params.slope * x, x, x > 0.0); }
-  if (params.activation == 3u) { return tanh(clamp(x, -15.0, 15.0)); }
-  if (params.activation == 4u) {
+  if (activation() == 1u) { return max(x, 0.0); }
+  if (activation() == 2u) { return select(params.slope * x, x, x > 0.0); }
+  if (activation() == 3u) { return tanh(clamp(x, -15.0, 15.0)); }
+  if (activation() == 4u) {
     let e = exp(-abs(x));
     return select(e, 1.0, x >= 0.0) / (1.0 + e);
   }
@@ -47,18 +65,18 @@ fn activate(x: f32) -> f32 {
 }
 
 fn slopeAt(y: f32) -> f32 {
-  if (params.gate_activation == 1u) { return select(0.0, 1.0, y > 0.0); }
-  if (params.gate_activation == 2u) { return select(params.slope, 1.0, y > 0.0); }
-  if (params.gate_activation == 3u) { return 1.0 - y * y; }
+  if (gate_activation() == 1u) { return select(0.0, 1.0, y > 0.0); }
+  if (gate_activation() == 2u) { return select(params.slope, 1.0, y > 0.0); }
+  if (gate_activation() == 3u) { return 1.0 - y * y; }
   return y * (1.0 - y);
 }
 
 // One element of C: `at` counts elements of the dense batch of results.
 fn finish(sum: f32, at: u32, column: u32) {
   var value = sum * params.alpha;
-  if (params.has_bias != 0u) { value += f32(bias[params.bias_offset + column]); }
+  if (with_bias()) { value += f32(bias[params.bias_offset + column]); }
   value = activate(value);
-  if (params.gate_activation != 0u) { value *= slopeAt(f32(gate[params.gate_offset + at])); }
+  if (gate_activation() != 0u) { value *= slopeAt(f32(gate[params.gate_offset + at])); }
   c[params.c_offset + at] = T(value);
 }
 

@@ -13,6 +13,11 @@ const TRANS_B: bool = false;   // b is stored N x K
 const VEC_A: bool = false;     // read a as vec4: needs TRANS_A and m, lda, a_offset, a_batch multiples of 4
 const VEC_B: bool = true;      // read b as vec4: needs not TRANS_B and n, ldb, b_offset, b_batch multiples of 4
 
+// The epilogue: as the params say, or fixed for adapters that compile fast and branch slowly.
+const BIAS: u32 = 2u;          // 0 no, 1 yes, 2 as params.has_bias says
+const ACTIVATION: u32 = 9u;    // a number as in params.activation, or 9: as that says
+const GATE: u32 = 9u;          // likewise, params.gate_activation
+
 struct Params {
   m: u32, n: u32, k: u32, batch: u32,
   lda: u32, ldb: u32,                    // elements between consecutive rows of the stored matrices
@@ -20,7 +25,6 @@ struct Params {
   a_batch: u32, b_batch: u32,            // elements between consecutive matrices, 0 broadcasts
   c_offset: u32, bias_offset: u32, gate_offset: u32, rowsum_offset: u32,
   alpha: f32, slope: f32,
-  // The epilogue, as data: a compiled kernel for each combination would cost more than these branches.
   has_bias: u32,                         // 1: add bias[n]
   activation: u32,                       // 0 none, 1 relu, 2 leaky relu, 3 tanh, 4 sigmoid
   gate_activation: u32,                  // not 0: times the derivative of that activation, by its output gate[m, n]
@@ -37,11 +41,25 @@ struct Params {
 @group(0) @binding(7) var<storage, read_write> c: array<T>;
 @group(0) @binding(8) var<storage, read_write> rowsum: array<T>;
 
+fn with_bias() -> bool {
+  return BIAS == 1u || (BIAS == 2u && params.has_bias != 0u);
+}
+
+fn activation() -> u32 {
+  if (ACTIVATION == 9u) { return params.activation; }
+  return ACTIVATION;
+}
+
+fn gate_activation() -> u32 {
+  if (GATE == 9u) { return params.gate_activation; }
+  return GATE;
+}
+
 fn activate(x: vec4f) -> vec4f {
-  if (params.activation == 1u) { return max(x, vec4f(0.0)); }
-  if (params.activation == 2u) { return select(params.slope * x, x, x > vec4f(0.0)); }
-  if (params.activation == 3u) { return tanh(clamp(x, vec4f(-15.0), vec4f(15.0))); }
-  if (params.activation == 4u) {
+  if (activation() == 1u) { return max(x, vec4f(0.0)); }
+  if (activation() == 2u) { return select(params.slope * x, x, x > vec4f(0.0)); }
+  if (activation() == 3u) { return tanh(clamp(x, vec4f(-15.0), vec4f(15.0))); }
+  if (activation() == 4u) {
     let e = exp(-abs(x));
     return select(e, vec4f(1.0), x >= vec4f(0.0)) / (1.0 + e);
   }
@@ -49,9 +67,9 @@ fn activate(x: vec4f) -> vec4f {
 }
 
 fn slopeAt(y: vec4f) -> vec4f {
-  if (params.gate_activation == 1u) { return select(vec4f(0.0), vec4f(1.0), y > vec4f(0.0)); }
-  if (params.gate_activation == 2u) { return select(vec4f(params.slope), vec4f(1.0), y > vec4f(0.0)); }
-  if (params.gate_activation == 3u) { return 1.0 - y * y; }
+  if (gate_activation() == 1u) { return select(vec4f(0.0), vec4f(1.0), y > vec4f(0.0)); }
+  if (gate_activation() == 2u) { return select(vec4f(params.slope), vec4f(1.0), y > vec4f(0.0)); }
+  if (gate_activation() == 3u) { return 1.0 - y * y; }
   return y * (1.0 - y);
 }
 
@@ -59,12 +77,12 @@ fn slopeAt(y: vec4f) -> vec4f {
 fn finish(sum: vec4f, at: u32, column: u32, count: u32) {
   let there = min(vec4u(0u, 1u, 2u, 3u), vec4u(count - 1u));
   var value = sum * params.alpha;
-  if (params.has_bias != 0u) {
+  if (with_bias()) {
     let i = params.bias_offset + column + there;
     value += vec4f(f32(bias[i.x]), f32(bias[i.y]), f32(bias[i.z]), f32(bias[i.w]));
   }
   value = activate(value);
-  if (params.gate_activation != 0u) {
+  if (gate_activation() != 0u) {
     let i = params.gate_offset + at + there;
     value *= slopeAt(vec4f(f32(gate[i.x]), f32(gate[i.y]), f32(gate[i.z]), f32(gate[i.w])));
   }

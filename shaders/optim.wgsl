@@ -3,6 +3,8 @@
 // are what an optimiser fixes when it is made. The moments of the three lie in `state`, moment after moment.
 
 const WG: u32 = 64u;
+// Elements of an invocation, so that what all share is read once for several.
+const PER: u32 = 4u;
 
 // Bits of params.flags.
 const MAXIMIZE: u32 = 1u;
@@ -84,6 +86,15 @@ fn place(i: u32) -> Place {
   return Place(NOWHERE, 0u, 0u);
 }
 
+fn elements() -> u32 {
+  return params.n0 + params.n1 + params.n2;
+}
+
+// An invocation takes every stride()-th element.
+fn stride() -> u32 {
+  return (elements() + PER - 1u) / PER;
+}
+
 fn value(at: Place) -> f32 {
   if (at.which == 0u) {
     return p0[params.p0_offset + at.index];
@@ -138,63 +149,70 @@ fn has(flag: u32) -> bool {
 
 @compute @workgroup_size(WG)
 fn sgd(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
-  let at = place((group.y * groups.x + group.x) * WG + local);
-  if (at.which == NOWHERE) {
-    return;
+  let first = (group.y * groups.x + group.x) * WG + local;
+  let step = stride();
+  for (var i = first; first < step && i < elements(); i += step) {
+    let at = place(i);
+    let x = value(at);
+    var g = gradient(at, x);
+    if (has(MOMENTUM)) {
+      // The first gradient enters whole. Where nothing is dampened steps are not counted, and 0 + 1·g is the same.
+      let rest = select(hyper[REST1], 1.0, hyper[RECORDS + 4u * (params.record + at.which)] == 1.0);
+      let velocity = hyper[DECAY1] * state[at.slot] + rest * g;
+      state[at.slot] = velocity;
+      g = select(velocity, g + hyper[DECAY1] * velocity, has(NESTEROV));
+    }
+    put(at, x - hyper[LR] * g);
   }
-  let x = value(at);
-  var g = gradient(at, x);
-  if (has(MOMENTUM)) {
-    // The first gradient enters whole. Where nothing is dampened steps are not counted, and 0 + 1·g is the same.
-    let rest = select(hyper[REST1], 1.0, hyper[RECORDS + 4u * (params.record + at.which)] == 1.0);
-    let velocity = hyper[DECAY1] * state[at.slot] + rest * g;
-    state[at.slot] = velocity;
-    g = select(velocity, g + hyper[DECAY1] * velocity, has(NESTEROV));
-  }
-  put(at, x - hyper[LR] * g);
 }
 
 @compute @workgroup_size(WG)
 fn adam(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
-  let at = place((group.y * groups.x + group.x) * WG + local);
-  if (at.which == NOWHERE) {
-    return;
+  let first = (group.y * groups.x + group.x) * WG + local;
+  let step = stride();
+  let lr = hyper[LR];
+  let decay1 = hyper[DECAY1];
+  let rest1 = hyper[REST1];
+  let decay2 = hyper[DECAY2];
+  let rest2 = hyper[REST2];
+  let eps = hyper[EPS];
+  let shrink = select(1.0, 1.0 - lr * hyper[WEIGHT_DECAY], has(DECOUPLED));
+  for (var i = first; first < step && i < elements(); i += step) {
+    let at = place(i);
+    let x = value(at);
+    let g = gradient(at, x);
+    let m = decay1 * state[at.slot] + rest1 * g;
+    let v = decay2 * state[params.moment + at.slot] + rest2 * g * g;
+    state[at.slot] = m;
+    state[params.moment + at.slot] = v;
+    let record = RECORDS + 4u * (params.record + at.which);
+    put(at, x * shrink - lr / hyper[record + 1u] * (m / (sqrt(v) / hyper[record + 2u] + eps)));
   }
-  var x = value(at);
-  let g = gradient(at, x);
-  if (has(DECOUPLED)) {
-    x *= 1.0 - hyper[LR] * hyper[WEIGHT_DECAY];
-  }
-  let m = hyper[DECAY1] * state[at.slot] + hyper[REST1] * g;
-  let v = hyper[DECAY2] * state[params.moment + at.slot] + hyper[REST2] * g * g;
-  state[at.slot] = m;
-  state[params.moment + at.slot] = v;
-  let record = RECORDS + 4u * (params.record + at.which);
-  put(at, x - hyper[LR] / hyper[record + 1u] * (m / (sqrt(v) / hyper[record + 2u] + hyper[EPS])));
 }
 
 @compute @workgroup_size(WG)
 fn rmsprop(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
-  let at = place((group.y * groups.x + group.x) * WG + local);
-  if (at.which == NOWHERE) {
-    return;
+  let first = (group.y * groups.x + group.x) * WG + local;
+  let step = stride();
+  for (var i = first; first < step && i < elements(); i += step) {
+    let at = place(i);
+    let x = value(at);
+    let g = gradient(at, x);
+    let v = hyper[DECAY1] * state[at.slot] + hyper[REST1] * g * g;
+    state[at.slot] = v;
+    var spread = v;
+    var next = at.slot + params.moment;
+    if (has(CENTERED)) {
+      let m = hyper[DECAY1] * state[next] + hyper[REST1] * g;
+      state[next] = m;
+      next += params.moment;
+      spread = max(v - m * m, 0.0);
+    }
+    var change = g / (sqrt(spread) + hyper[EPS]);
+    if (has(MOMENTUM)) {
+      change += hyper[DECAY2] * state[next];
+      state[next] = change;
+    }
+    put(at, x - hyper[LR] * change);
   }
-  let x = value(at);
-  let g = gradient(at, x);
-  let v = hyper[DECAY1] * state[at.slot] + hyper[REST1] * g * g;
-  state[at.slot] = v;
-  var spread = v;
-  var next = at.slot + params.moment;
-  if (has(CENTERED)) {
-    let m = hyper[DECAY1] * state[next] + hyper[REST1] * g;
-    state[next] = m;
-    next += params.moment;
-    spread = max(v - m * m, 0.0);
-  }
-  var change = g / (sqrt(spread) + hyper[EPS]);
-  if (has(MOMENTUM)) {
-    change += hyper[DECAY2] * state[next];
-    state[next] = change;
-  }
-  put(at, x - hyper[LR] * change);
 }

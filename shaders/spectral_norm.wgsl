@@ -3,7 +3,7 @@
 // outer * inner columns, which makes the first dim (outer = 1) or any other the rows without a copy.
 // Larger matrices take ordinary products (packages/nn/src/nn/spectral-norm.ts).
 
-const WG: u32 = 256u;
+const WG: u32 = 128u;
 // The most rows and columns: both vectors are kept beside the workgroup.
 const MOST: u32 = 1024u;
 

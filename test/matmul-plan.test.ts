@@ -32,7 +32,7 @@ plan('chooses by adapter and by number of columns', () => {
   assert.is(planMatmul(problem(128, 128, 128), { ...software, subgroupSize: 4 }).algorithm, 'rows')
 })
 
-plan('takes the plain kernel on software adapters where a better one would cost more to compile than it saves', () => {
+plan('takes the plain kernel on adapters with subgroups of 8 adapters where a better one would cost more to compile than it saves', () => {
   assert.is(planMatmul(problem(64, 64, 64), subgroups).algorithm, 'dots')
   assert.is(planMatmul(problem(64, 64, 64), gpu).algorithm, 'tiles')
   assert.is(planMatmul(problem(640, 128, 2), subgroups).algorithm, 'dots')

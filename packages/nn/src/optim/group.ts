@@ -28,6 +28,8 @@ export interface Algorithm<O> {
 const HEAD = 16
 const USED = 9
 const RECORD = 4
+/** Elements of an invocation; as in optim.wgsl. */
+const PER = 4
 /** Parameters in a dispatch: with gradients, state and hyper-parameters 8 buffers, which every adapter has. */
 const WIDTH = 3
 
@@ -221,7 +223,7 @@ export class ParamGroup<O extends { lr: number } = { lr: number }> {
           rows2: rows(2),
           flags: this.flags,
         },
-        invocations: n(0) + n(1) + n(2),
+        invocations: Math.ceil((n(0) + n(1) + n(2)) / PER),
         updates: ['p0', 'p1', 'p2', 'state'],
         flops: 12 * (n(0) + n(1) + n(2)),
       }),

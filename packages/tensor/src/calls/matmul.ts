@@ -114,7 +114,16 @@ export class MatmulCall implements Call {
     )
     const kernel = plan.kernel as KernelName
     const info: ShaderInfo = shaders[kernel]
-    const { constants } = plan
+    // Adapters without subgroups compile fast and branch slowly: there each epilogue has a kernel of its own.
+    const fixed = device.adapter.kind === 'software' && device.subgroupSize !== 8 && 'ACTIVATION' in info.constants
+    const constants = fixed
+      ? {
+          ...plan.constants,
+          BIAS: Number(e.bias !== undefined),
+          ACTIVATION: activationCodes[e.activation ?? 'none'],
+          GATE: activationCodes[e.gateActivation ?? 'none'],
+        }
+      : plan.constants
     const half = output.dtype === 'f16'
     const spare = device.spare()
     const memory: Record<string, Storage> = {

@@ -62,11 +62,12 @@ const SMALL = 300_000
 
 // Few kernels serve all shapes: what a kernel costs to compile (a few tenths of a second on a CPU) is more than a tile that fits exactly gains.
 function chooseAlgorithm({ m, n, k, batch }: MatmulProblem, target: MatmulTarget): MatmulAlgorithm {
-  if (n <= 4 || m === 1 || k <= 4) return 'dots'
-  // A small product is done before the better kernel is compiled.
-  if (target.kind === 'software' && m * n * k * batch <= SMALL) return 'dots'
+  if (n <= 4 || m === 1) return 'dots'
   // With 4 lanes (SwiftShader) a broadcast saves less than it costs.
-  if (target.kind === 'software') return target.subgroupSize === 8 ? 'lanes' : 'rows'
+  if (target.kind === 'software' && target.subgroupSize !== 8) return 'rows'
+  if (k <= 4) return 'dots'
+  // A small product is done before the better kernel is compiled.
+  if (target.kind === 'software') return m * n * k * batch <= SMALL ? 'dots' : 'lanes'
   return tileFits(SMALL_TILE, target) ? 'tiles' : 'dots'
 }
 
