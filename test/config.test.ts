@@ -25,7 +25,7 @@ test('a data set is all that is needed', () => {
     T: 5,
     seed: 0,
     steps: 3000,
-    batch: 128,
+    batch: 96,
     evalEvery: 250,
     adapter: 'auto',
     out: 'runs/ring-bms-vae-gan',

@@ -1,4 +1,4 @@
-// The terms of the paper's objective (SPEC eq. 7, Algorithm 1) against the formulas written out in plain TypeScript in
+// The terms of the paper's objective (eq. 7, Algorithm 1) against the formulas written out in plain TypeScript in
 // float64: a wrong sign or a wrong mean trains something, only not the paper's model.
 import { criticLoss, deviations, klLoss, reconstructionErrors, reconstructionLoss, sides, smallestDraw, syntheticLoss } from '@bms/bms'
 import { grad, tensor } from '@bms/nn'

@@ -15,7 +15,7 @@ const gradients = (c: StepContext, loss: Tensor): Promise<State> => {
   return read(Object.fromEntries(grad(loss, params, { allowUnused: true }).flatMap((g, i) => (g ? [[String(i), g]] : []))))
 }
 
-/** The objective of SPEC eq. 7 in plain ops, all T draws with gradients; KL̂ over the draws that `kl` counts. */
+/** The objective of the paper's eq. 7 in plain ops, all T draws with gradients; KL̂ over the draws that `kl` counts. */
 function full(c: StepContext, x: Tensor, noise: Tensor, kl = 1) {
   const { nets, hyper: h, model, batch: B, T } = c
   const q = nets.R!.forward(x)

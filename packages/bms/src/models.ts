@@ -1,4 +1,4 @@
-// The paper's model and its baselines are one objective with switches (SPEC eq. 7 and §2, "Variants"). This file is that
+// The paper's model and its baselines are one objective with switches (eq. 7 of the paper). This file is that
 // table and nothing else: the trainer reads the switches and never asks for a model's name.
 import { unknownName } from './names.js'
 
@@ -18,13 +18,13 @@ export interface ModelSwitches {
   readonly T: number
   /** Loss of the data-space critic D_I: hinge on raw scores, binary cross-entropy with the score as logit, or no critic at all. */
   readonly critic: 'hinge' | 'bce' | 'none'
-  /** Spectral normalisation of every layer of D_I (K = 1; SPEC eq. 6). */
+  /** Spectral normalisation of every layer of D_I (K = 1; the paper's eq. 6). */
   readonly spectralNorm: boolean
   /** The recognition network R, and with it reconstruction (`wRec`) and the synthetic likelihood of reconstructions (`wSyn`). */
   readonly encoder: boolean
   /** The latent critic D_L, and with it the classifier estimate of KL(q‖p) (`wKl`). */
   readonly latentCritic: boolean
-  /** pick: 'best-worst' is the smallest reconstruction error and the smallest score over the T draws (SPEC eq. 6a, 6b); 'mean' averages both. Equal at T = 1. */
+  /** pick: 'best-worst' is the smallest reconstruction error and the smallest score over the T draws (the paper's eq. 6a, 6b); 'mean' averages both. Equal at T = 1. */
   readonly draws: 'best-worst' | 'mean'
   /** Which of the four weights take part; a weight that does not is 0 in the run's configuration. */
   readonly terms: { readonly rec: boolean; readonly syn: boolean; readonly pri: boolean; readonly kl: boolean }
@@ -35,11 +35,11 @@ export type ModelName = 'bms-vae-gan' | 'alpha-gan-sn' | 'alpha-gan' | 'bms-vae'
 const all = { rec: true, syn: true, pri: true, kl: true } as const
 
 export const models: Readonly<Record<ModelName, ModelSwitches>> = {
-  // SPEC eq. 7: best draw reconstructs, worst draw must look real. "BMS-GAN" in some of the paper's tables.
+  // The paper's eq. 7: best draw reconstructs, worst draw must look real. "BMS-GAN" in some of the paper's tables.
   'bms-vae-gan': { title: 'BMS-VAE-GAN', T: 5, critic: 'hinge', spectralNorm: true, encoder: true, latentCritic: true, draws: 'best-worst', terms: all },
   // "Identical … except for best-of-many" [P]: one draw, or the mean of T for equal compute.
   'alpha-gan-sn': { title: 'α-GAN + SN', T: 1, critic: 'hinge', spectralNorm: true, encoder: true, latentCritic: true, draws: 'mean', terms: all },
-  // SPEC eq. 2: a classifier in place of the ratio estimator, no spectral norm.
+  // The paper's eq. 2: a classifier in place of the ratio estimator, no spectral norm.
   'alpha-gan': { title: 'α-GAN', T: 1, critic: 'bce', spectralNorm: false, encoder: true, latentCritic: true, draws: 'mean', terms: all },
   // Eq. 7 without D_I.
   'bms-vae': {

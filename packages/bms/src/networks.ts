@@ -1,4 +1,4 @@
-// The networks of the paper's 2D experiments (SPEC §3.1): generator G, recognition network R, data-space critic D_I and
+// The networks of the paper's 2D experiments: generator G, recognition network R, data-space critic D_I and
 // latent critic D_L, all multi-layer perceptrons of @bms/nn.
 import { nn, noGrad, type Tensor } from '@bms/nn'
 import type { HyperParameters } from './config.js'
@@ -50,7 +50,7 @@ export class Recogniser extends nn.Module {
   }
 }
 
-/** D_I: scores data [B, n] → [B, 1]. With spectral norm on every layer the raw score is 1-Lipschitz (SPEC eq. 6); what counts is `scale` times it. */
+/** D_I: scores data [B, n] → [B, 1]. With spectral norm on every layer the raw score is 1-Lipschitz (the paper's eq. 6); what counts is `scale` times it. */
 export class Critic extends nn.Module {
   readonly body: nn.Sequential
 

@@ -1,4 +1,4 @@
-// The paper's objective, term by term (SPEC eq. 7 and §2, "Algorithm 1"), as functions of networks' outputs. Everything
+// The paper's objective, term by term (eq. 7 and Algorithm 1), as functions of networks' outputs. Everything
 // is written to be minimised.
 import { relu, softplus, tensor, type Tensor } from '@bms/nn'
 import type { ModelSwitches } from './models.js'
@@ -17,7 +17,7 @@ export const reconstructionErrors = (x: Tensor, generated: Tensor, norm: 1 | 2):
 export const reconstructionLoss = (x: Tensor, generated: Tensor, norm: 1 | 2): Tensor => deviations(x, generated, norm).mean()
 
 /**
- * Which draw has the smallest value for each point: of errors, the draw that reconstructs best (SPEC eq. 6a: the log of a sum of exponentials, by
+ * Which draw has the smallest value for each point: of errors, the draw that reconstructs best (the paper's eq. 6a: the log of a sum of exponentials, by
  * its largest term); of scores, the one that looks least real (eq. 6b: the bound that the lowest score gives). [.., T, B] → [.., B], i32.
  */
 export const smallestDraw = (values: Tensor): Tensor => values.argmin(-2)
@@ -28,7 +28,7 @@ export const smallestDraw = (values: Tensor): Tensor => values.argmin(-2)
  */
 export const syntheticLoss = (scores: Tensor): Tensor => scores.neg().mean()
 
-/** KL(q‖p) by the latent critic (SPEC §1.2): E −logit D_L(ẑ), or its non-saturating form. */
+/** KL(q‖p) by the latent critic: E −logit D_L(ẑ), or its non-saturating form. */
 export const klLoss = (logits: Tensor, form: 'ratio' | 'non-saturating'): Tensor => (form === 'ratio' ? logits.neg() : softplus(logits.neg())).mean()
 
 /** Which side each row of a critic's batch is on, and what it weighs: columns [N, 1]. */

@@ -1,4 +1,4 @@
-// One iteration of Algorithm 1 (SPEC §2): generator and encoder jointly, then the data-space critic, then the latent
+// One iteration of the paper's Algorithm 1: generator and encoder jointly, then the data-space critic, then the latent
 // critic. The draws are chosen in a pass without gradients; only the chosen ones are passed through again with them,
 // which gives the same gradient (the minimum has the gradient of its argument) at the cost of two draws instead of T.
 import { arange, cat, grad, indexSelect, noGrad, optim, randn, stack, type Tensor } from '@bms/nn'
@@ -114,7 +114,7 @@ export function generatorStep(c: StepContext, x: Tensor, noise: Tensor): Generat
   const chosen = choosing ? chooseDraws(c, x, q, draws) : null
   const passed = chosen?.noise ?? draws
   const k = passed.shape[0]!
-  // KL̂ is a mean over the draws; the first of them estimates it without bias (SPEC §1.2).
+  // KL̂ is a mean over the draws; the first of them estimates it without bias.
   const first = draws.narrow(0, 0, 1)
   const all = cat([codes(q, passed), prior, codes(q, first)])
   const [generating, posterior] = all.split([(k + 1) * B, B]) as [Tensor, Tensor]

@@ -144,7 +144,7 @@ export class Training {
     }
   }
 
-  /** Modes and HQ% (SPEC §5.1) of samples of the averaged generator. */
+  /** Modes and HQ% of samples of the averaged generator. */
   async evaluate(n = this.config.hyper.evalSamples): Promise<{ samples: Float32Array; report: ModesAndQuality }> {
     const samples = await this.sample(n, evaluationSeed(this.config.seed))
     const report = modesAndQuality(samples, this.mixture)

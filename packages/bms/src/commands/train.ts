@@ -16,7 +16,7 @@ export interface TrainOptions extends RunOptions {
 
 /** Steps between looks at the losses. */
 const CHUNK = 20
-/** Samples of the figure and of the final numbers (SPEC §5.1's 2,500). */
+/** Samples of the figure and of the final numbers (2,500, as in the paper). */
 const FIGURE_SAMPLES = 2500
 
 interface Plan {

@@ -19,11 +19,11 @@ export type MixtureName = 'ring' | 'grid'
 /** Names that `mixture` accepts. */
 export const mixtureNames: readonly MixtureName[] = ['ring', 'grid']
 
-/** The share of true samples within 3σ of their own mean, in percent: 100 · (1 - e^(-9/2)) = 98.889 (SPEC §5.1). A model above it is tighter than the data. */
+/** The share of true samples within 3σ of their own mean, in percent: 100 · (1 - e^(-9/2)) = 98.889. A model above it is tighter than the data. */
 export const trueHq = 100 * (1 - Math.exp(-4.5))
 
 /**
- * Eight modes on the unit circle, at angles 2πk/8 for k = 0 … 7, σ = 0.01 (SPEC §3.1).
+ * Eight modes on the unit circle, at angles 2πk/8 for k = 0 … 7, σ = 0.01.
  * The angle 2π itself is left out: including both ends, as some published code does, leaves seven distinct modes.
  */
 export function ring(): Mixture {
@@ -31,7 +31,7 @@ export function ring(): Mixture {
   return define('ring', means, 0.01)
 }
 
-/** Twenty-five modes on {-4, -2, 0, 2, 4}², σ = 0.05 (SPEC §3.1). Ordered by x₁, then x₂. */
+/** Twenty-five modes on {-4, -2, 0, 2, 4}², σ = 0.05. Ordered by x₁, then x₂. */
 export function grid(): Mixture {
   const axis = [-4, -2, 0, 2, 4]
   return define(

@@ -1,4 +1,4 @@
-// Endless fresh batches of a mixture, drawn on the device inside the training step (SPEC §3.1: online sampling).
+// Endless fresh batches of a mixture, drawn on the device inside the training step (VEEGAN's protocol).
 import { indexSelect, keep, randint, randn, tensor, type Tensor } from '@bms/nn'
 import type { Mixture } from './mixtures.js'
 

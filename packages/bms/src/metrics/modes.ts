@@ -1,4 +1,4 @@
-// The paper's measure of a 2D generator: how many modes it reaches and how many of its samples are good (SPEC §5.1).
+// The paper's measure of a 2D generator: how many modes it reaches and how many of its samples are good.
 // The rest of what is reported here says *why* a number is low: mass in transit, displaced modes, uneven modes.
 import { BmsError } from '@bms/tensor'
 import type { Mixture } from '../data/mixtures.js'
@@ -83,7 +83,7 @@ export function assign(samples: Float32Array, mixture: Mixture): Assignment {
 }
 
 /**
- * Modes captured and share of high-quality samples, as in SPEC §5.1: nearest mean by Euclidean distance, good iff within
+ * Modes captured and share of high-quality samples, as VEEGAN counts them and the paper after it: nearest mean by Euclidean distance, good iff within
  * 3σ of it (≤, as VEEGAN's and GDPP's code has it), a mode captured iff it is nearest to at least one good sample.
  * The paper uses 2,500 samples: `modes` can only grow with their number.
  * @param samples n x 2, row-major, raw coordinates (not divided by `mixture.rms`)
