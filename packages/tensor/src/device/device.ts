@@ -34,7 +34,7 @@ export class Device {
   readonly subgroupSize: number | undefined
   private failure: BmsError | null = null
   private spares: { read: Storage; write: Storage } | null = null
-  /** 0…4: how much is printed (DESIGN: 1 compiled steps, 2 their listings, 3 timings, 4 shader texts). */
+  /** 0…4: how much is printed (1 compiled steps, 2 their listings, 3 timings, 4 shader texts). */
   readonly debugLevel: number
 
   constructor(
