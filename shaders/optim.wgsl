@@ -68,8 +68,6 @@ struct Place {
   slot: u32,
 }
 
-const NOWHERE: u32 = 3u;
-
 fn place(i: u32) -> Place {
   var j = i;
   if (j < params.n0) {
@@ -80,10 +78,7 @@ fn place(i: u32) -> Place {
     return Place(1u, j, params.start1 + j);
   }
   j -= params.n1;
-  if (j < params.n2) {
-    return Place(2u, j, params.start2 + j);
-  }
-  return Place(NOWHERE, 0u, 0u);
+  return Place(2u, j, params.start2 + j);
 }
 
 fn elements() -> u32 {
