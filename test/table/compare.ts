@@ -1,0 +1,40 @@
+// Numbers against what they should be, relative to the scale of the whole array: an element near zero that comes out of large ones is allowed their rounding.
+import { formatShape, type Tensor } from '@bms/nn'
+import { sawError } from '../support/figures.js'
+
+/** A tolerance that is not the default one, and why. */
+export interface Tolerance {
+  value: number
+  why: string
+}
+
+/** Of f32 results, relative to the largest expected magnitude. */
+export const defaultTolerance = 1e-5
+
+export interface Expected {
+  shape: readonly number[]
+  data: ArrayLike<number>
+}
+
+/** Throws unless the tensor has the shape and, within tolerance · scale, the values; NaN and infinities must stand where they are expected. */
+export async function same(what: string, actual: Tensor, expected: Expected, tolerance: number = defaultTolerance): Promise<void> {
+  if (formatShape(actual.shape) !== formatShape(expected.shape))
+    throw new Error(`${what}: shape ${formatShape(actual.shape)}, expected ${formatShape(expected.shape)}`)
+  const values = await actual.data()
+  const { data } = expected
+  let scale = 1e-3
+  for (let i = 0; i < data.length; i++) if (Number.isFinite(data[i]!)) scale = Math.max(scale, Math.abs(data[i]!))
+  let worst = 0
+  for (let i = 0; i < data.length; i++) {
+    const [a, e] = [values[i]!, data[i]!]
+    if (Object.is(a, e) || a === e) continue
+    const error = Math.abs(a - e) / scale
+    if (!(error <= tolerance)) {
+      throw new Error(
+        `${what}: element ${i} of ${formatShape(actual.shape)} is ${a}, expected ${e} (off by ${error} of the scale ${scale}, allowed ${tolerance})`,
+      )
+    }
+    worst = Math.max(worst, error)
+  }
+  sawError(worst, what)
+}

@@ -1,0 +1,137 @@
+// Rows for functions of tensors: from sample inputs, a reference and what PyTorch would call it follow the tests of values, memory layouts, gradients,
+// second gradients, compiled steps, half precision, memory and error texts.
+import type { DType, Tensor } from '@bms/nn'
+import { seeded } from '../helpers/arrays.js'
+import type { Nd } from '../helpers/nd.js'
+import { type Check, checks } from './checks.js'
+import type { Tolerance } from './compare.js'
+import type { Case, Row } from './row.js'
+import type { Input, Maker } from './values.js'
+
+/** One way to call the op. */
+export interface Sample {
+  name: string
+  inputs: readonly Maker[]
+  run: (...inputs: Tensor[]) => Tensor | readonly Tensor[]
+  /** The same in float64. Needed where there is no `torch`. */
+  reference?: (...inputs: Nd[]) => Nd | readonly Nd[]
+  /** The same in Python; the inputs are a, b, c, … (float64), in scope are torch, F, nn and math. Its values and gradients are committed goldens. */
+  torch?: string
+  /** Of each output; one for all. Default f32. */
+  dtype?: DType | readonly DType[]
+  /** Of values and gradients. */
+  tolerance?: Tolerance
+  /** Checks that do not apply, each with its reason. */
+  skip?: Partial<Record<Check, string>>
+}
+
+/** A call that must throw: its error code and its text, whole. */
+export type ErrorCase = [call: () => unknown, code: string, message: string]
+
+export interface OpSpec {
+  /** Public names; default: the row's name as a function and as a method of Tensor. */
+  covers?: readonly string[]
+  samples: readonly Sample[]
+  /** Or why there is nothing to refuse. */
+  errors: readonly ErrorCase[] | string
+  /** Why no gradient flows through any sample. Default: gradients are checked. */
+  noGradient?: string
+  /** For every sample: checks that do not apply, each with its reason. */
+  skip?: Partial<Record<Check, string>>
+  tolerance?: Tolerance
+  /** Kinds of input that make no sense here, each with its reason. */
+  lacks?: Partial<Record<'empty' | 'one' | 'odd' | 'ranks', string>>
+}
+
+/** A sample with its row's settings and its inputs made. */
+export interface Prepared extends Sample {
+  /** "softmax, last dim": unique in the table. */
+  key: string
+  values: readonly Input[]
+  errors?: never
+  noGradient: string | undefined
+  /** Other inputs of the same shapes. */
+  others: readonly Input[]
+}
+
+function hash(text: string): number {
+  let h = 2166136261
+  for (let i = 0; i < text.length; i++) h = Math.imul(h ^ text.charCodeAt(i), 16777619)
+  return h >>> 0
+}
+
+/** The sample's inputs: the same in every process. `variant` gives others. */
+const make = (key: string, makers: readonly Maker[], variant = 0): Input[] => {
+  const random = seeded(hash(key) + variant)
+  return makers.map((maker) => maker(random))
+}
+
+export class OpRow implements Row {
+  readonly covers: readonly string[]
+  readonly samples: readonly Prepared[]
+
+  constructor(
+    readonly name: string,
+    readonly spec: OpSpec,
+  ) {
+    this.covers = spec.covers ?? [name, `Tensor.${name}`]
+    this.samples = spec.samples.map((s) => {
+      const key = `${name}, ${s.name}`
+      return {
+        ...s,
+        key,
+        values: make(key, s.inputs),
+        others: make(key, s.inputs, 1),
+        noGradient: spec.noGradient,
+        tolerance: s.tolerance ?? spec.tolerance,
+        skip: { ...spec.skip, ...s.skip },
+      }
+    })
+  }
+
+  cases(): Case[] {
+    const list = this.samples.flatMap((sample) =>
+      Object.entries(checks)
+        .filter(([check, { applies }]) => !sample.skip?.[check as Check] && applies(sample))
+        .map(([kind, { run }]) => ({ kind, name: sample.key, run: () => run(sample) })),
+    )
+    const { errors } = this.spec
+    if (typeof errors === 'string') return list
+    return [
+      ...list,
+      ...errors.map(([call, code, message]) => ({ kind: 'errors', name: `${this.name}: ${message}`, run: () => checkError(call, code, message) })),
+    ]
+  }
+
+  gaps(): string[] {
+    const { lacks = {}, noGradient } = this.spec
+    const shapes = this.samples.flatMap((s) => s.values.map((v) => v.shape))
+    const has = {
+      empty: shapes.some((s) => s.includes(0)),
+      one: shapes.some((s) => s.includes(1)),
+      odd: shapes.some((s) => s.some((n) => n > 1 && n % 2 === 1)),
+      ranks: new Set(shapes.map((s) => s.length)).size >= 3,
+    }
+    const gaps = Object.entries(has)
+      .filter(([kind, found]) => found === (lacks[kind as keyof typeof has] !== undefined))
+      .map(([kind, found]) => (found ? `gives a reason for lacking '${kind}' but has it` : `has no sample of kind '${kind}' (sizes 0, 1, odd; three ranks)`))
+    if (!noGradient && !this.cases().some((c) => c.kind === 'gradcheck')) gaps.push('has no sample small enough for gradcheck, and no reason for it')
+    for (const s of this.samples) if (!s.reference && !s.torch) gaps.push(`${s.name}: neither a reference nor PyTorch`)
+    return gaps
+  }
+}
+
+async function checkError(call: () => unknown, code: string, message: string): Promise<void> {
+  let error: unknown
+  try {
+    await call()
+  } catch (e) {
+    error = e
+  }
+  const got = error as { code?: string; message?: string } | undefined
+  if (!got) throw new Error(`nothing was thrown, expected ${code}: ${message}`)
+  if (got.code !== code || got.message !== message) throw new Error(`thrown: ${got.code}: ${got.message}\nexpected: ${code}: ${message}`)
+}
+
+/** A row of the table. */
+export const op = (name: string, spec: OpSpec): OpRow => new OpRow(name, spec)
