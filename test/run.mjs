@@ -1,13 +1,15 @@
 // Runs the tests: bundles test/**/*.test.ts against the built packages and runs them one after another in this one process, as a GPU device wants it; then
-// those of test/everywhere again, in a page of a Chromium.
+// those of test/everywhere again, in a page of a Chromium; and the table of ops again, on a second adapter.
 // node test/run.mjs [part of a file name]... [--in both|node|browser] [--adapter auto|gpu|software] [--build] [--slow how many of the slowest to list]
-//   [--timeout seconds a test]
+//   [--timeout seconds a test] [--report file.json, for what runs it]
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, readdirSync, rmSync } from 'node:fs'
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join, sep } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { parseArgs } from 'node:util'
 import { bundle } from './support/bundle.mjs'
+import { addFigures, figureLines, takeFigures } from './support/figures.mjs'
+import { runOnSecondAdapter } from './support/second-adapter.mjs'
 import { runFile, shown } from './support/suites.mjs'
 
 const root = join(import.meta.dirname, '..')
@@ -24,6 +26,7 @@ const { values, positionals } = parseArgs({
     build: { type: 'boolean', default: false },
     slow: { type: 'string', default: '0' },
     timeout: { type: 'string', default: '300' },
+    report: { type: 'string' },
   },
 })
 for (const [option, allowed] of Object.entries({ in: ['both', 'node', 'browser'], adapter: ['auto', 'gpu', 'software'] })) {
@@ -51,15 +54,9 @@ function testFiles() {
   return positionals.length ? named.filter((f) => positionals.some((p) => f.includes(p.replace(/^test\//, '')))) : named
 }
 
-/** Adds a page's figures to those that tests counted here (test/support/figures.ts). */
-function addFigures(figures) {
-  globalThis.BMS_FIGURES ??= {}
-  for (const [name, n] of Object.entries(figures)) globalThis.BMS_FIGURES[name] = (globalThis.BMS_FIGURES[name] ?? 0) + n
-}
-
 /** Runs files one after another and adds up what they come to. */
 async function runAll(files, where, runOne) {
-  const place = { where, passed: 0, failed: 0, skipped: 0 }
+  const place = { where, passed: 0, failed: 0, skipped: 0, figures: takeFigures() }
   places.push(place)
   for (const file of files) {
     const counts = await runOne(file)
@@ -75,6 +72,7 @@ async function runInNode(files) {
   const outdir = join(folder, 'node')
   await bundle(join(root, 'test'), files, outdir, 'node')
   const place = await runAll(files, 'Node', (file) => runFile(file, () => import(pathToFileURL(join(outdir, file.replace(/\.ts$/, '.mjs'))).href), run))
+  place.figures = takeFigures()
   if (run.adapterName) place.where += ` on ${run.adapterName}`
 }
 
@@ -89,7 +87,8 @@ async function runInBrowser(files) {
     print(`\n== ${where}\n`)
     await runAll(files, where, async (file) => {
       const { counts, figures, times } = await browser.runFile(file)
-      addFigures(figures)
+      const place = places.at(-1)
+      place.figures = addFigures(place.figures, figures)
       run.times.push(...times.map(({ name, seconds }) => ({ name: `${name} (in the browser)`, seconds })))
       return counts
     })
@@ -103,11 +102,25 @@ async function runInBrowser(files) {
   }
 }
 
+async function runElsewhere(files) {
+  const first = { name: run.adapterName, source: run.adapterSource }
+  print('\n== second adapter\n')
+  const report = await runOnSecondAdapter({ root, folder, timeout: values.timeout, first, files })
+  if (report.skipped) {
+    results.skipped += files.length
+    print(`\nSKIPPED on a second adapter: ${files.join(', ')}: ${report.skipped}\n`)
+    return
+  }
+  places.push(...report.places)
+  for (const name of Object.keys(results)) results[name] += report.results[name]
+}
+
 function summary() {
   const slow = run.times.sort((a, b) => b.seconds - a.seconds).slice(0, Number(values.slow))
   if (slow.length) console.log(`\nslowest:\n${slow.map((t) => `  ${t.seconds.toFixed(2)} s  ${t.name}`).join('\n')}`)
   console.log()
   for (const { where, passed, failed } of places) console.log(`${where}: ${passed} passed, ${failed} failed`)
+  if (!values.report) for (const line of figureLines(places)) console.log(line)
   console.log(`${((performance.now() - start) / 1000).toFixed(1)} seconds${results.skipped ? `, ${results.skipped} skipped` : ''}`)
   console.log(`${results.passed} passed, ${results.failed} failed`)
 }
@@ -135,9 +148,12 @@ mkdirSync(folder, { recursive: true })
 process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
 if (!inNode.length && !inBrowser.length)
   fail('the run', `no test file in test${values.in === 'browser' ? '/everywhere' : ''}${positionals.length ? ` matches ${positionals.join(', ')}` : ''}`)
+// What a newcomer runs of a single file is quick: the second adapter is for whole runs.
+const inTable = positionals.length || values.in !== 'both' ? [] : files.filter((f) => f.startsWith('everywhere/table'))
 for (const [files, runIn] of [
   [inNode, runInNode],
   [inBrowser, runInBrowser],
+  [inTable, runElsewhere],
 ]) {
   try {
     if (files.length) await runIn(files)
@@ -149,5 +165,6 @@ for (const [files, runIn] of [
 await new Promise((done) => setTimeout(done, 20))
 if (places.length && results.passed + results.failed === 0) fail('the run', 'no test ran')
 finished = true
+if (values.report) writeFileSync(values.report, JSON.stringify({ results, places, adapterName: run.adapterName }))
 summary()
 process.exit(results.failed ? 1 : 0)

@@ -11,6 +11,7 @@ import { options } from '../support/options.js'
 export async function openDevice(): Promise<Device> {
   const device = await init({ adapter: (process.env['BMS_TEST_ADAPTER'] as AdapterChoice | undefined) ?? options.adapter })
   options.adapterName = device.adapter.name
+  options.adapterSource = device.adapter.source
   return device
 }
 

@@ -63,7 +63,7 @@ export class BrowserRun {
 
   /** Runs a bundled test file; gives its counts, figures and times. A page that crashes or hangs is a failure, and the next file gets a new browser. */
   async runFile(file) {
-    let result = { counts: { passed: 0, failed: 0, skipped: 0 }, figures: {}, times: [] }
+    let result = { counts: { passed: 0, failed: 0, skipped: 0 }, figures: { counts: {}, worst: { error: 0, where: '' } }, times: [] }
     try {
       if (!this.#session) await this.open()
       this.#heard = performance.now()

@@ -7,6 +7,8 @@ export interface TestOptions {
   numbers?: string
   /** Of the device that tests opened; for the summary. */
   adapterName?: string
+  /** Where its driver came from. */
+  adapterSource?: string
 }
 
 const given = ((globalThis as { BMS_TEST?: Partial<TestOptions> }).BMS_TEST ??= {})

@@ -1,4 +1,5 @@
 // The page's side of a browser run: gives uvu something to write with, then runs the test files that Node names, one by one.
+import { takeFigures } from './figures.mjs'
 import { runFile } from './suites.mjs'
 
 const run = globalThis.BMS_TEST
@@ -6,13 +7,6 @@ run.print = globalThis.bmsPrint
 // uvu writes with console.log where there is no process, a dot at a time.
 console.log = (text) => void run.print(String(text))
 globalThis.UVU_DEFER = 1
-
-/** What the figures of test/support/figures.ts have grown to since the last call. */
-function takeFigures() {
-  const figures = { ...globalThis.BMS_FIGURES }
-  for (const name of Object.keys(figures)) delete globalThis.BMS_FIGURES[name]
-  return figures
-}
 
 globalThis.bmsRunFile = async (file, url) => {
   const counts = await runFile(file, () => import(url), run)
