@@ -16,7 +16,7 @@ fn sign_(x: f32) -> f32 {
   return select(sign(x), x, is_nan(x));
 }
 
-// SwiftShader's exp makes infinity of NaN, its log ignores the sign.
+// SwiftShader's exp makes infinity of NaN, its log ignores the sign and is finite at 0.
 fn exp_(x: f32) -> f32 {
   return select(exp(x), x, is_nan(x));
 }
@@ -34,6 +34,9 @@ fn not_a_number(x: f32) -> f32 {
 }
 
 fn log_(x: f32) -> f32 {
+  if (x == 0.0) {
+    return -1.0 / abs(x);
+  }
   return select(log(x), not_a_number(x), x < 0.0 || is_nan(x));
 }
 
@@ -53,6 +56,30 @@ fn sqrt_(x: f32) -> f32 {
 
 fn rsqrt_(x: f32) -> f32 {
   return 1.0 / sqrt(x);
+}
+
+// The sine of x and a number of quarter turns: WGSL promises 2^-11 for its own, and only within half a turn. Whole quarters are taken from x (a quarter
+// in three parts, so that the products are exact), series give the rest. Where f32 has no such digits the builtins have a say.
+fn wave(x: f32, ahead: u32) -> f32 {
+  if (abs(x) > 10000.0) {
+    return select(select(sin(x), cos(x), ahead == 1u), not_a_number(x), is_inf(x));
+  }
+  let quarters = round(x * 0.63661975);
+  let t = ((x - quarters * 1.5703125) - quarters * 0.0004837512969970703) - quarters * 7.549789954891882e-8;
+  let s = t * t;
+  let turn = bitcast<u32>(i32(quarters)) + ahead;
+  let sine = t * (1.0 - s * (0.16666667 - s * (0.008333334 - s * (0.0001984127 - s * 0.0000027557319))));
+  let cosine = 1.0 - s * (0.5 - s * (0.041666668 - s * (0.0013888889 - s * 0.000024801587)));
+  let y = select(sine, cosine, (turn & 1u) == 1u);
+  return select(y, -y, (turn & 2u) == 2u);
+}
+
+fn sin_(x: f32) -> f32 {
+  return wave(x, 0u);
+}
+
+fn cos_(x: f32) -> f32 {
+  return wave(x, 1u);
 }
 
 // exp(2x) overflows from 44 on; beyond 10 the result is 1 in f32. Near 0 the quotient cancels: a series there.
@@ -142,19 +169,20 @@ fn pow_(x: f32, y: f32) -> f32 {
   if (y == 3.0) {
     return x * x * x;
   }
-  if (y == 0.5) {
+  if (y == 0.5 && x >= 0.0) {
     return sqrt(x);
   }
   if (y == -1.0) {
     return 1.0 / x;
   }
-  let magnitude = pow(abs(x), y);
-  if (x >= 0.0) {
-    return magnitude;
-  }
+  // 0 to a negative power is not infinite everywhere.
+  let base = abs(x);
+  let magnitude = select(pow(base, y), select(0.0, 1.0 / base, y < 0.0), base == 0.0);
   let whole = floor(y) == y;
-  let odd = whole && floor(y * 0.5) * 2.0 != y;
-  return select(not_a_number(y), select(magnitude, -magnitude, odd), whole);
+  if (whole && floor(y * 0.5) * 2.0 != y) {
+    return select(magnitude, -magnitude, (bitcast<u32>(x) >> 31u) == 1u);
+  }
+  return select(magnitude, not_a_number(y), x < 0.0 && !whole && !is_inf(x));
 }
 
 fn floor_div_i(a: i32, b: i32) -> i32 {
@@ -162,8 +190,44 @@ fn floor_div_i(a: i32, b: i32) -> i32 {
   return select(q, q - 1, a % b != 0 && (a < 0) != (b < 0));
 }
 
+// a - trunc(a / b) * b, exactly, as C has it: a quotient in floats may be off by one, and then so is the remainder by b. The mantissa of a is shifted up
+// by the difference of the exponents, eight bits at a time, and each time what divides is taken away.
+fn fmod_(a: f32, b: f32) -> f32 {
+  let x = bitcast<u32>(a) & 0x7fffffffu;
+  let y = bitcast<u32>(b) & 0x7fffffffu;
+  // Below 2^-126 a divisor counts as 0.
+  if (x >= 0x7f800000u || y > 0x7f800000u || y < 0x00800000u) {
+    return not_a_number(a);
+  }
+  if (x < y) {
+    return a;
+  }
+  let divisor = (y & 0x7fffffu) | 0x800000u;
+  var rest = ((x & 0x7fffffu) | 0x800000u) % divisor;
+  for (var left = (x >> 23u) - (y >> 23u); left > 0u; left -= min(left, 8u)) {
+    rest = (rest << min(left, 8u)) % divisor;
+  }
+  // 2^-23, and the power of 2 in b.
+  let magnitude = f32(rest) * 1.1920929e-7 * bitcast<f32>(y & 0x7f800000u);
+  return select(magnitude, -magnitude, a < 0.0);
+}
+
+// Does a remainder of fmod_ have the other sign than the divisor?
+fn rounds_down(rest: f32, b: f32) -> bool {
+  return rest != 0.0 && (rest < 0.0) != (b < 0.0);
+}
+
+fn floor_div_(a: f32, b: f32) -> f32 {
+  if (b == 0.0) {
+    return a / b;
+  }
+  let rest = fmod_(a, b);
+  return round((a - rest) / b) - select(0.0, 1.0, rounds_down(rest, b));
+}
+
 fn remainder_(a: f32, b: f32) -> f32 {
-  return a - floor(a / b) * b;
+  let rest = fmod_(a, b);
+  return select(rest, rest + b, rounds_down(rest, b));
 }
 
 fn remainder_i(a: i32, b: i32) -> i32 {

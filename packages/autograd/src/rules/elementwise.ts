@@ -231,8 +231,9 @@ export const elementwiseRules: Record<string, Rule | null> = {
       let toExponent: Tensor | null = null
       if (c.needs(1)) {
         const e = exponent as Tensor
-        const slope = typeof base === 'number' ? g.mul(c.out()).mul(Math.log(base)) : g.mul(c.out()).mul(log(where(base.eq(0), 1, base)))
-        toExponent = typeof base === 'number' && base === 0 ? where(e.ge(0), 0, slope) : slope
+        // 0 to a power is flat above 0; the mask stands before the product, or zero times infinity would come back through it.
+        if (base === 0) toExponent = g.mul(where(e.ge(0), 0, Number.NEGATIVE_INFINITY))
+        else toExponent = g.mul(c.out()).mul(typeof base === 'number' ? Math.log(base) : log(where(base.eq(0), 1, base)))
       }
       return [toBase, toExponent]
     },

@@ -96,7 +96,8 @@ export const store = (value: string, dtype: DType): string => (dtype === 'bool' 
 
 function castTo(value: string, from: DType, to: DType): string {
   const [a, b] = [computeType(from), computeType(to)]
-  if (from !== 'f16' && to === 'f16') return `f32(f16(${b === a ? value : `f32(${value})`}))`
+  // Mesa takes f32(f16(x)) for x.
+  if (from !== 'f16' && to === 'f16') return `quantizeToF16(${b === a ? value : `f32(${value})`})`
   if (a === b) return value
   if (b === 'bool') return `!(${value} == ${a === 'f32' ? '0.0' : a === 'i32' ? '0i' : '0u'})`
   if (a === 'bool') return `select(${b}(0), ${b}(1), ${value})`

@@ -40,8 +40,8 @@ export const mapOps = {
   sqrt: floatCall('sqrt_'),
   rsqrt: floatCall('rsqrt_'),
   reciprocal: { type: 'float', wgsl: (a) => `(1.0 / ${a[0]})` },
-  sin: floatCall('sin'),
-  cos: floatCall('cos'),
+  sin: floatCall('sin_'),
+  cos: floatCall('cos_'),
   tanh: floatCall('tanh_'),
   sigmoid: floatCall('sigmoid_'),
   softplus: floatCall('softplus_'),
@@ -58,7 +58,7 @@ export const mapOps = {
   div: { type: 'float', wgsl: infix('/') },
   floorDivide: {
     type: 'same',
-    wgsl: (a, t) => (isFloat(t) ? `floor(${a[0]} / ${a[1]})` : t === 'u32' ? `(${a[0]} / ${a[1]})` : `floor_div_i(${a[0]}, ${a[1]})`),
+    wgsl: (a, t) => (isFloat(t) ? `floor_div_(${a[0]}, ${a[1]})` : t === 'u32' ? `(${a[0]} / ${a[1]})` : `floor_div_i(${a[0]}, ${a[1]})`),
   },
   remainder: {
     type: 'same',

@@ -62,6 +62,6 @@ export function copy_(target: Tensor, source: Tensor): Tensor {
 export function fill_(target: Tensor, value: number): Tensor {
   if (typeof value !== 'number') throw new ArgumentError('fill_', `a number is needed, got ${typeof value}`)
   checkTarget('fill_', target)
-  if (target.size > 0) target.device.stream.run(new MapCall('fill_', target.shape, [castExpr(constant(value, target.dtype), target.dtype)], [], [target], true))
+  if (target.size > 0) target.device.stream.run(new MapCall('fill_', target.shape, [castExpr(constant(value, 'f32'), target.dtype)], [], [target], true))
   return target
 }

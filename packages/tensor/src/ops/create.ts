@@ -91,6 +91,7 @@ export function fromBytes(op: string, device: Device, bytes: Uint8Array<ArrayBuf
 
 /** Every element `value`. */
 export function full(shape: readonly number[], value: number, options: CreateOptions = {}): Tensor {
+  if (typeof value !== 'number') throw new ArgumentError('full', `a number is needed, got ${value === null ? 'null' : typeof value}`)
   const dtype = checkDType('full', options.dtype ?? 'f32')
   const dims = checkShape('full', shape)
   return launchMap('full', options.device ?? currentDevice(), dims, constant(dtype === 'bool' ? Number(value !== 0) : value, dtype), [])
@@ -121,6 +122,7 @@ export function linspace(start: number, end: number, count: number, options: Cre
 
 /** The identity matrix [n, m] (m = n by default). */
 export function eye(n: number, m = n, options: CreateOptions = {}): Tensor {
+  checkShape('eye', [n, m])
   const values = new Float32Array(n * m)
   for (let i = 0; i < Math.min(n, m); i++) values[i * m + i] = 1
   return fromHost('eye', options.device ?? currentDevice(), values, [n, m], checkDType('eye', options.dtype ?? 'f32'))

@@ -65,7 +65,9 @@ export const log1p = unary('log1p')
 export const sqrt = unary('sqrt')
 export const rsqrt = unary('rsqrt')
 export const reciprocal = unary('reciprocal')
+/** Of radians; to 1e-6 for arguments up to 10,000, beyond them as the driver has it. */
 export const sin = unary('sin')
+/** Of radians; see `sin`. */
 export const cos = unary('cos')
 export const tanh = unary('tanh')
 export const sigmoid = unary('sigmoid')
@@ -79,7 +81,11 @@ export const isinf = unary('isinf')
 export const logicalNot = unary('logicalNot')
 
 /** GELU, exact (by erf) or with the tanh approximation, as in PyTorch. */
-export const gelu = (x: Tensor, approximate: 'none' | 'tanh' = 'none'): Tensor => mapOp(approximate === 'tanh' ? 'geluTanh' : 'gelu', [x])
+export function gelu(x: Tensor, approximate: 'none' | 'tanh' = 'none'): Tensor {
+  if (approximate !== 'none' && approximate !== 'tanh')
+    throw new ArgumentError('gelu', `approximate is 'none' or 'tanh', got '${approximate}'`, { approximate })
+  return mapOp(approximate === 'tanh' ? 'geluTanh' : 'gelu', [x])
+}
 export const leakyRelu = (x: Tensor, negativeSlope = 0.01): Tensor => mapOp('leakyRelu', [x, negativeSlope])
 export const elu = (x: Tensor, alpha = 1): Tensor => mapOp('elu', [x, alpha])
 
@@ -109,6 +115,8 @@ export const where = (condition: Tensor, a: Arg, b: Arg): Tensor => mapOp('where
 /** Values below `min` become `min`, above `max` become `max`; either may be left out. NaN stays. */
 export function clamp(x: Tensor, min?: number | null, max?: number | null): Tensor {
   if (min == null && max == null) throw new ArgumentError('clamp', 'give min, max or both')
+  // The bound left out is infinite; whole numbers know no infinity.
+  if (!isTensor(x) || isFloat(x.dtype)) return mapOp('clamp', [x, min ?? Number.NEGATIVE_INFINITY, max ?? Number.POSITIVE_INFINITY])
   if (max == null) return maximum(x, min!)
   return min == null ? minimum(x, max) : mapOp('clamp', [x, min, max])
 }
