@@ -22,17 +22,12 @@ fn is_finite(x: f32) -> bool {
   return (bitcast<u32>(x) & 0x7f800000u) != 0x7f800000u;
 }
 
-// By its bits: drivers make 0 of x + -x, whatever x is.
-fn neg_(x: f32) -> f32 {
-  return bitcast<f32>(bitcast<u32>(x) ^ 0x80000000u);
-}
-
 // 0 of NaN, as in PyTorch.
 fn sign_(x: f32) -> f32 {
   return select(0.0, 1.0, x > 0.0) - select(0.0, 1.0, x < 0.0);
 }
 
-// SwiftShader's exp makes infinity of NaN, its log ignores the sign.
+// SwiftShader's exp makes infinity of NaN, its log ignores the sign and is finite at 0.
 fn exp_(x: f32) -> f32 {
   return select(exp(x), x, is_nan(x));
 }
@@ -50,6 +45,9 @@ fn not_a_number(x: f32) -> f32 {
 }
 
 fn log_(x: f32) -> f32 {
+  if (x == 0.0) {
+    return -1.0 / abs(x);
+  }
   return select(log(x), not_a_number(x), x < 0.0 || is_nan(x));
 }
 
@@ -165,9 +163,10 @@ fn pow_(x: f32, y: f32) -> f32 {
   if (y == -1.0) {
     return 1.0 / x;
   }
-  // Drivers' pow gives 0 here for a negative y.
-  if (x == 0.0 && y < 0.0) {
-    return select(1.0 / abs(x), 1.0 / x, is_odd(y));
+  // Drivers' pow at 0 is 0 for a negative y, or 1 for a small one.
+  if (x == 0.0) {
+    let signed = select(abs(x), x, is_odd(y));
+    return select(signed, 1.0 / signed, y < 0.0);
   }
   let magnitude = pow(abs(x), y);
   if (x >= 0.0) {
@@ -190,7 +189,8 @@ fn remainder_(a: f32, b: f32) -> f32 {
   if (abs(a) < abs(b)) {
     return select(a, a + b, opposed(a, b));
   }
-  return a - floor(a / b) * b;
+  let q = floor(a / b);
+  return select(fma(-q, b, a), not_a_number(a), is_inf(q));
 }
 
 // The quotient that goes with that remainder; of infinity, which has none, NaN.

@@ -210,10 +210,7 @@ export const elementwiseRules: Record<string, Rule | null> = {
   ),
   div: mapRule(
     (needs) => (needs(1) ? [1, 'out'] : [1]),
-    (g, c) => {
-      const q = g.div(c.arg(1))
-      return [q, c.needs(1) ? q.mul(c.out()).neg() : null]
-    },
+    (g, c) => [c.needs(0) ? g.div(c.arg(1)) : null, c.needs(1) ? c.out().div(c.arg(1)).mul(g).neg() : null],
   ),
   floorDivide: mapRule([], (g) => [zerosLike(g), zerosLike(g)]),
   remainder: mapRule([0, 1], (g, c) => [g, c.needs(1) ? g.mul(floorDivide(c.arg(0), c.arg(1))).neg() : null]),

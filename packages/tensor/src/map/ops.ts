@@ -27,7 +27,7 @@ const floatCall = (name: string): MapOp => ({ type: 'float', wgsl: call(name) })
 const nanAware = (helper: string, builtin: string): MapOp => ({ type: 'same', wgsl: (args, dtype) => call(isFloat(dtype) ? helper : builtin)(args, dtype) })
 
 export const mapOps = {
-  neg: { type: 'same', wgsl: (a, t) => (isFloat(t) ? `neg_(${a[0]})` : t === 'u32' ? `(0u - ${a[0]})` : `(-${a[0]})`) },
+  neg: { type: 'same', wgsl: (a, t) => (t === 'u32' ? `(0u - ${a[0]})` : `(-${a[0]})`) },
   abs: { type: 'same', wgsl: call('abs') },
   sign: { type: 'same', wgsl: (a, t) => (isFloat(t) ? `sign_(${a[0]})` : t === 'u32' ? `min(${a[0]}, 1u)` : `sign(${a[0]})`) },
   floor: { type: 'same', wgsl: (a, t) => (isFloat(t) ? `floor(${a[0]})` : a[0]!) },

@@ -88,7 +88,7 @@ export const sub = binary('sub')
 export const mul = binary('mul')
 export const div = binary('div')
 export const floorDivide = binary('floorDivide')
-/** The remainder with the sign of the divisor, as in Python. */
+/** The remainder with the sign of the divisor, as in Python. Of floats: as exact as a quotient in f32, so beyond quotients of 2^24 without meaning. */
 export const remainder = binary('remainder')
 /** x^y; where x is negative only whole y give a number. An exponent of ±0.5 as a number is sqrt or rsqrt, as in PyTorch. */
 export function pow(base: Arg, exponent: Arg): Tensor {
