@@ -6,7 +6,18 @@ import { goldenOf, weights } from './goldens.js'
 import type { Prepared } from './op.js'
 import { dense, expandedValues, type Input, type LayoutName, layouts, strided } from './values.js'
 
-export type Check = 'forward' | 'torch' | 'torch gradient' | 'layouts' | 'gradcheck' | 'gradgradcheck' | 'compiled' | 'compiled gradient' | 'f16' | 'memory'
+export type Check =
+  | 'forward'
+  | 'torch'
+  | 'torch gradient'
+  | 'layouts'
+  | 'gradcheck'
+  | 'gradgradcheck'
+  | 'compiled'
+  | 'compiled gradient'
+  | 'state'
+  | 'f16'
+  | 'memory'
 
 export const list = <T>(x: T | readonly T[]): readonly T[] => (Array.isArray(x) ? x : [x as T])
 
@@ -151,6 +162,23 @@ async function compiled(s: Prepared, gradients: boolean): Promise<void> {
   }
 }
 
+/** A tensor outside of the step is overwritten by each run of it, as by the eager op. */
+async function state(s: Prepared): Promise<void> {
+  const write = (target: Tensor, rest: readonly Tensor[]): void => s.inPlace!(target, ...rest)
+  const [target, expected] = [dense(s.values[0]!), dense(s.values[0]!)]
+  const step = compile((...rest: Tensor[]) => write(target, rest))
+  try {
+    for (const values of [s.values, s.others, s.values]) {
+      const rest = values.slice(1).map((v) => dense(v))
+      step(...rest)
+      write(expected, rest)
+      await sameAll(s, 'state', [target], [await host(expected)])
+    }
+  } finally {
+    step.dispose()
+  }
+}
+
 const halved = (x: Input): Input => ({ ...x, data: x.data.map((v) => halfToFloat(floatToHalf(v))) })
 
 const HALF: Tolerance = { value: 4 / 2048, why: 'half precision: 11 bits of each value, and of each of the few roundings on the way' }
@@ -202,6 +230,7 @@ export const checks: Record<Check, { applies: (s: Prepared) => boolean; run: (s:
   gradgradcheck: { applies: (s) => hasGradient(s) && isSmall(s), run: async (s) => void (await gradgradcheck(checked(s), tensors(s), differences)) },
   compiled: { applies: () => true, run: (s) => compiled(s, false) },
   'compiled gradient': { applies: hasGradient, run: (s) => compiled(s, true) },
+  state: { applies: (s) => s.inPlace !== undefined, run: state },
   f16: { applies: floats, run: half },
   memory: { applies: () => true, run: memory },
 }

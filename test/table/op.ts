@@ -13,6 +13,8 @@ export interface Sample {
   name: string
   inputs: readonly Maker[]
   run: (...inputs: Tensor[]) => Tensor | readonly Tensor[]
+  /** What `run` does to a copy of its first input, where it writes in place: for a tensor that lives on outside of a compiled step. */
+  inPlace?: (target: Tensor, ...rest: Tensor[]) => void
   /** The same in float64. Needed where there is no `torch`. */
   reference?: (...inputs: Nd[]) => Nd | readonly Nd[]
   /** The same in Python; the inputs are a, b, c, … (float64), in scope are torch, F, nn and math. Its values and gradients are committed goldens. */

@@ -6,7 +6,7 @@ import { ArgumentError, formatShape, ShapeError } from '../errors.js'
 import { checkShape, sizeOf } from '../layout.js'
 import { constant } from '../map/expr.js'
 import type { Nested, Tensor } from '../tensor.js'
-import { empty, launchMap } from './launch.js'
+import { checkTensor, empty, launchMap } from './launch.js'
 
 export interface CreateOptions {
   /** Default f32 (i32, u32 and bool for the typed arrays and lists that hold such). */
@@ -99,9 +99,16 @@ export function full(shape: readonly number[], value: number, options: CreateOpt
 
 export const zeros = (shape: readonly number[], options: CreateOptions = {}): Tensor => full(shape, 0, options)
 export const ones = (shape: readonly number[], options: CreateOptions = {}): Tensor => full(shape, 1, options)
-export const fullLike = (x: Tensor, value: number): Tensor => full(x.shape, value, { dtype: x.dtype, device: x.device })
-export const zerosLike = (x: Tensor): Tensor => fullLike(x, 0)
-export const onesLike = (x: Tensor): Tensor => fullLike(x, 1)
+
+function like(op: string, x: Tensor, value: number): Tensor {
+  const { shape, dtype, device } = checkTensor(op, x)
+  return full(shape, value, { dtype, device })
+}
+
+/** Every element `value`, in the shape and dtype of `x` and on its device. */
+export const fullLike = (x: Tensor, value: number): Tensor => like('fullLike', x, value)
+export const zerosLike = (x: Tensor): Tensor => like('zerosLike', x, 0)
+export const onesLike = (x: Tensor): Tensor => like('onesLike', x, 1)
 
 /** start, start+step, … below end (`arange(5)`: 0 to 4). f32 unless `dtype` says otherwise. */
 export function arange(start: number, end?: number, step = 1, options: CreateOptions = {}): Tensor {
