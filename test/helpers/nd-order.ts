@@ -37,11 +37,17 @@ export const sort = (x: Nd, dim = -1, descending = false): { values: Nd; indices
 
 export const argsort = (x: Nd, dim = -1, descending = false): Nd => sort(x, dim, descending).indices
 
+/** Where the first of the largest or smallest stands; NaN wins. */
+const extreme = (v: readonly number[], largest: boolean): number => {
+  const none = v.findIndex(Number.isNaN)
+  return none < 0 ? order(v, largest)[0]! : none
+}
+
 const argReduce =
   (largest: boolean) =>
   (x: Nd, dim?: number, keepdim = false): Nd => {
     if (dim === undefined) {
-      const all = select(topk(reshape(x, [x.data.length]), 1, 0, largest).indices, 0, 0)
+      const all: Nd = { shape: [], data: [extreme(x.data, largest)] }
       return keepdim
         ? reshape(
             all,
@@ -49,7 +55,7 @@ const argReduce =
           )
         : all
     }
-    const first = topk(x, 1, dim, largest).indices
+    const first = along(x, dim, 1, (v) => [extreme(v, largest)])
     return keepdim || x.shape.length === 0 ? first : select(first, dim, 0)
   }
 
