@@ -12,11 +12,16 @@ fn is_inf(x: f32) -> bool {
   return (bitcast<u32>(x) & 0x7fffffffu) == 0x7f800000u;
 }
 
-fn sign_(x: f32) -> f32 {
-  return select(sign(x), x, is_nan(x));
+fn is_finite(x: f32) -> bool {
+  return (bitcast<u32>(x) & 0x7f800000u) != 0x7f800000u;
 }
 
-// SwiftShader's exp makes infinity of NaN, its log ignores the sign.
+// 0 of NaN, as in PyTorch.
+fn sign_(x: f32) -> f32 {
+  return select(0.0, 1.0, x > 0.0) - select(0.0, 1.0, x < 0.0);
+}
+
+// SwiftShader's exp makes infinity of NaN, its log ignores the sign and is finite at 0.
 fn exp_(x: f32) -> f32 {
   return select(exp(x), x, is_nan(x));
 }
@@ -34,6 +39,9 @@ fn not_a_number(x: f32) -> f32 {
 }
 
 fn log_(x: f32) -> f32 {
+  if (x == 0.0) {
+    return -1.0 / abs(x);
+  }
   return select(log(x), not_a_number(x), x < 0.0 || is_nan(x));
 }
 
@@ -86,7 +94,7 @@ fn erf_(x: f32) -> f32 {
   let series = 1.1283791671 * x * (1.0 - s * (0.33333333333 - s * (0.1 - s * (0.02380952381 - s * (0.00462962963 - s * 0.000757575758)))));
   let t = 1.0 / (1.0 + 0.3275911 * a);
   let tail = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429)))) * exp(-s);
-  return select(sign(x) * (1.0 - tail), series, a < 0.5);
+  return select(select(1.0 - tail, tail - 1.0, x < 0.0), series, a < 0.5);
 }
 
 fn gelu_(x: f32) -> f32 {
@@ -102,7 +110,7 @@ fn relu_(x: f32) -> f32 {
 }
 
 fn leaky_relu_(x: f32, slope: f32) -> f32 {
-  return select(x, x * slope, x < 0.0);
+  return select(x * slope, x, x > 0.0);
 }
 
 fn elu_(x: f32, alpha: f32) -> f32 {
@@ -122,7 +130,11 @@ fn clamp_(x: f32, low: f32, high: f32) -> f32 {
   return select(min_(max_(x, low), high), x, is_nan(x));
 }
 
-// WGSL's pow is undefined for negative bases; whole exponents have a value there.
+fn is_odd(x: f32) -> bool {
+  return floor(x) == x && floor(x * 0.5) * 2.0 != x;
+}
+
+// WGSL's pow is undefined for negative bases; whole exponents have a value there, and so has -inf.
 fn pow_(x: f32, y: f32) -> f32 {
   if (y == 0.0 || x == 1.0 || (x == -1.0 && is_inf(y))) {
     return 1.0;
@@ -142,19 +154,19 @@ fn pow_(x: f32, y: f32) -> f32 {
   if (y == 3.0) {
     return x * x * x;
   }
-  if (y == 0.5) {
-    return sqrt(x);
-  }
   if (y == -1.0) {
     return 1.0 / x;
+  }
+  // Drivers' pow at 0 is 0 for a negative y, or 1 for a small one.
+  if (x == 0.0) {
+    let signed = select(abs(x), x, is_odd(y));
+    return select(signed, 1.0 / signed, y < 0.0);
   }
   let magnitude = pow(abs(x), y);
   if (x >= 0.0) {
     return magnitude;
   }
-  let whole = floor(y) == y;
-  let odd = whole && floor(y * 0.5) * 2.0 != y;
-  return select(not_a_number(y), select(magnitude, -magnitude, odd), whole);
+  return select(not_a_number(y), select(magnitude, -magnitude, is_odd(y)), floor(y) == y || is_inf(x));
 }
 
 fn floor_div_i(a: i32, b: i32) -> i32 {
@@ -162,8 +174,25 @@ fn floor_div_i(a: i32, b: i32) -> i32 {
   return select(q, q - 1, a % b != 0 && (a < 0) != (b < 0));
 }
 
+// Of opposite sign: then a / b is below 0.
+fn opposed(a: f32, b: f32) -> bool {
+  return (a < 0.0 && b > 0.0) || (a > 0.0 && b < 0.0);
+}
+
 fn remainder_(a: f32, b: f32) -> f32 {
-  return a - floor(a / b) * b;
+  if (abs(a) < abs(b)) {
+    return select(a, a + b, opposed(a, b));
+  }
+  let q = floor(a / b);
+  return select(fma(-q, b, a), not_a_number(a), is_inf(q));
+}
+
+// The quotient that goes with that remainder; of infinity, which has none, NaN.
+fn floor_div_(a: f32, b: f32) -> f32 {
+  if (abs(a) < abs(b)) {
+    return select(trunc(a / b), -1.0, opposed(a, b));
+  }
+  return select(floor(a / b), not_a_number(a), is_inf(a) && b != 0.0);
 }
 
 fn remainder_i(a: i32, b: i32) -> i32 {

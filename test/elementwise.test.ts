@@ -33,10 +33,12 @@ function evenRound(x: number): number {
 
 const top = (a: number, b: number): number => (Number.isNaN(a) || Number.isNaN(b) ? nan : Math.max(a, b))
 const least = (a: number, b: number): number => (Number.isNaN(a) || Number.isNaN(b) ? nan : Math.min(a, b))
-/** As C and PyTorch have it: 1 to any power is 1, also to an infinite one; a broken power of -inf is NaN (PyTorch takes the square root). */
-function power(x: number, y: number): number {
-  if (x === 1 || (x === -1 && Math.abs(y) === inf)) return 1
-  return x === -inf && Number.isFinite(y) && !Number.isInteger(y) ? nan : x ** y
+/** As C and PyTorch have it: 1 to any power is 1, also to an infinite one. */
+const power = (x: number, y: number): number => (x === 1 || (x === -1 && Math.abs(y) === inf) ? 1 : x ** y)
+/** As Python and PyTorch have it: what is smaller than the divisor goes into it 0 times, or -1 times where the signs differ; infinity goes into nothing. */
+function quotient(a: number, b: number): number {
+  if (Math.abs(a) < Math.abs(b)) return a !== 0 && a < 0 !== b < 0 ? -1 : 0
+  return Math.abs(a) === inf && b !== 0 ? nan : Math.floor(f(a / b))
 }
 const geluTanh = (x: number): number => 0.5 * x * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x * x * x)))
 const logistic = (x: number): number => 1 / (1 + Math.exp(-x))
@@ -106,7 +108,8 @@ const truth =
 const rows: Record<keyof typeof mapOps, Row> = {
   neg: unary((x) => -x),
   abs: unary(Math.abs),
-  sign: unary(Math.sign),
+  // PyTorch's sign of NaN is 0.
+  sign: unary((x) => (Number.isNaN(x) ? 0 : Math.sign(x))),
   floor: unary(Math.floor),
   ceil: unary(Math.ceil),
   round: unary(evenRound),
@@ -157,7 +160,7 @@ const rows: Record<keyof typeof mapOps, Row> = {
   sub: binary((a, b) => f(a - b)),
   mul: binary((a, b) => f(a * b)),
   div: binary((a, b) => f(a / b)),
-  floorDivide: binary((a, b) => Math.floor(f(a / b))),
+  floorDivide: binary(quotient),
   remainder: binary((a, b) => a - Math.floor(a / b) * b, [0, 1, -1, 5.5, -5.5, 7, -8], [1, -1, 2.5, -2.5, 3]),
   // exp2(y·log2 x): the error grows with the exponent.
   pow: binary(

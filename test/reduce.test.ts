@@ -1,5 +1,24 @@
 // Reductions against float64: any dims, both algorithms, every memory order, NaN and infinity, nothing to reduce, long sums.
-import { all, any, arange, type Device, mean, max, min, norm, ones, planReduce, prod, std, sum, type Tensor, tensor, variance, zeros } from '@bms/tensor'
+import {
+  all,
+  any,
+  arange,
+  type Device,
+  mean,
+  max,
+  min,
+  moments,
+  norm,
+  ones,
+  planReduce,
+  prod,
+  std,
+  sum,
+  type Tensor,
+  tensor,
+  variance,
+  zeros,
+} from '@bms/tensor'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { product, seeded } from './helpers/arrays.js'
@@ -217,6 +236,12 @@ test('f16 is summed in f32', async () => {
   close(await x.narrow(0, 0, 4).mul(300).norm().data(), [600], 0)
   close(await tensor([-300, 300], { dtype: 'f16' }).var(0, false, 0).sqrt().data(), [inf], 0)
   close(await tensor([-300, 300], { dtype: 'f16' }).std(0, false, 0).data(), [300], 0)
+  close(await tensor([300, 400], { dtype: 'f16' }).norm().data(), [500], 0)
+  for (const t of [x.var(), x.std(), x.norm()]) assert.is(t.dtype, 'f16')
+  const [m, v] = moments(tensor([-300, 300, -300, 300], { dtype: 'f16', shape: [2, 2] }), 1)
+  assert.equal([m.dtype, v.dtype, v.shape], ['f32', 'f32', [2, 1]])
+  close(await m.data(), [0, 0], 0)
+  close(await v.data(), [90000, 90000], 0)
 })
 
 test('dims that do not exist', () => {

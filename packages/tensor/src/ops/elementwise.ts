@@ -88,9 +88,13 @@ export const sub = binary('sub')
 export const mul = binary('mul')
 export const div = binary('div')
 export const floorDivide = binary('floorDivide')
-/** The remainder with the sign of the divisor, as in Python. */
+/** The remainder with the sign of the divisor, as in Python. Of floats: as exact as a quotient in f32, so beyond quotients of 2^24 without meaning. */
 export const remainder = binary('remainder')
-export const pow = binary('pow')
+/** x^y; where x is negative only whole y give a number. An exponent of ±0.5 as a number is sqrt or rsqrt, as in PyTorch. */
+export function pow(base: Arg, exponent: Arg): Tensor {
+  if (isTensor(base) && exponent === 0.5) return sqrt(base)
+  return isTensor(base) && exponent === -0.5 ? rsqrt(base) : mapOp('pow', [base, exponent])
+}
 /** The larger of two; NaN wins. */
 export const maximum = binary('maximum')
 export const minimum = binary('minimum')
@@ -106,9 +110,11 @@ export const logicalOr = binary('logicalOr')
 /** `a` where the condition holds, else `b`; all three broadcast. */
 export const where = (condition: Tensor, a: Arg, b: Arg): Tensor => mapOp('where', [condition, a, b])
 
-/** Values below `min` become `min`, above `max` become `max`; either may be left out. NaN stays. */
+/** Values below `min` become `min`, above `max` become `max` (also where `min` is larger); either may be left out. NaN stays. */
 export function clamp(x: Tensor, min?: number | null, max?: number | null): Tensor {
   if (min == null && max == null) throw new ArgumentError('clamp', 'give min, max or both')
+  // Integers have no infinity. For floats this is another op than maximum: at the bound its gradient is whole.
+  if (isTensor(x) && isFloat(x.dtype)) return mapOp('clamp', [x, min ?? Number.NEGATIVE_INFINITY, max ?? Number.POSITIVE_INFINITY])
   if (max == null) return maximum(x, min!)
   return min == null ? minimum(x, max) : mapOp('clamp', [x, min, max])
 }
