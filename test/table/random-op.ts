@@ -8,8 +8,9 @@ import type { Case, Row } from './row.js'
 /** Throws unless the numbers may well have been drawn as they should. `rounding`: how far off a probability may be for the dtype's sake. */
 export type Law = (values: readonly number[], rounding: number) => void
 
-export interface RandomSpec {
-  covers?: readonly string[]
+/** One way to call the function. */
+export interface Draw {
+  name: string
   draw: (shape: readonly number[], options: { dtype?: DType }) => Tensor
   dtype?: DType
   law: Law
@@ -19,6 +20,12 @@ export interface RandomSpec {
   shapes?: readonly (readonly number[])[]
   /** Why there are none in f16. */
   noHalf?: string
+}
+
+export interface RandomSpec {
+  /** Public names; default: the row's name. */
+  covers?: readonly string[]
+  draws: readonly Draw[]
   errors: readonly ErrorCase[]
 }
 
@@ -82,6 +89,77 @@ const usual = [[], [1], [0, 3], [3, 5], [2, 1, 3, 2, 5]]
 
 const bits = async (t: Tensor): Promise<string> => Array.from(await t.data()).join()
 
+async function shaped({ draw, dtype = 'f32' }: Draw, shape: readonly number[]): Promise<void> {
+  const x = draw(shape, {})
+  if (formatShape(x.shape) !== formatShape(shape)) throw new Error(`shape ${formatShape(x.shape)}, expected ${formatShape(shape)}`)
+  if (x.dtype !== dtype) throw new Error(`${x.dtype}, expected ${dtype}`)
+  if (x.requiresGrad) throw new Error('random numbers have no gradient')
+  if ((await x.data()).length !== product(shape)) throw new Error('numbers are missing')
+}
+
+async function seeded(draw: () => Tensor): Promise<void> {
+  const after = (seed: number): Promise<string> => {
+    manualSeed(seed)
+    return bits(draw())
+  }
+  const [first, second, again, other] = [await after(5), await bits(draw()), await after(5), await after(6)]
+  if (first !== again) throw new Error('the same seed gives other numbers')
+  if (first === second) throw new Error('the second draw repeats the first')
+  if (first === other) throw new Error('another seed gives the same numbers')
+}
+
+/** A compiled step draws anew in each run, and what eager calls would draw. */
+async function compiled(draw: () => Tensor): Promise<void> {
+  manualSeed(9)
+  const eager = [await bits(draw()), await bits(draw()), await bits(draw())]
+  const step = compile(draw)
+  try {
+    manualSeed(9)
+    for (const [i, expected] of eager.entries()) if ((await bits(step())) !== expected) throw new Error(`run ${i + 1} draws other numbers than eager calls do`)
+  } finally {
+    step.dispose()
+  }
+  if (new Set(eager).size < 3) throw new Error('draws repeat themselves')
+}
+
+function memory(draw: () => Tensor): void {
+  const device = currentDevice()
+  const pass = (): number => {
+    tidy(() => {
+      draw()
+      return null
+    })
+    return device.memory().storages
+  }
+  // What an op makes once and keeps is made in the first pass.
+  const before = pass()
+  const after = pass()
+  if (after > before) throw new Error(`${after - before} storages are left behind`)
+}
+
+function casesOf(row: string, of: Draw): Case[] {
+  const { draw, law, shapes = usual, count = 7001, noHalf } = of
+  const name = `${row}, ${of.name}`
+  const many = (options = {}): Tensor => draw([count], options)
+  const lawful = async (options: { dtype?: DType }, rounding: number): Promise<void> => {
+    manualSeed(7)
+    const x = many(options)
+    if (options.dtype && x.dtype !== options.dtype) throw new Error(`${options.dtype} gives ${x.dtype}`)
+    law(Array.from(await x.data()), rounding)
+  }
+  const list: [kind: string, run: () => unknown][] = [
+    ['random stream', () => seeded(many)],
+    ['distribution', () => lawful({}, 0)],
+    ['compiled', () => compiled(many)],
+    ['memory', () => memory(many)],
+  ]
+  if (!noHalf) list.push(['f16', () => lawful({ dtype: 'f16' }, 1e-3)])
+  return [
+    ...shapes.map((shape) => ({ kind: 'forward', name: `${name}, [${shape}]`, run: () => shaped(of, shape) })),
+    ...list.map(([kind, run]) => ({ kind, name, run: async () => void (await run()) })),
+  ]
+}
+
 export class RandomRow implements Row {
   readonly covers: readonly string[]
 
@@ -93,78 +171,15 @@ export class RandomRow implements Row {
   }
 
   cases(): Case[] {
-    const { draw, dtype = 'f32', shapes = usual, count = 7001, law, noHalf, errors } = this.spec
-    const many = [count]
-    const one = (kind: string, run: () => Promise<void>): Case => ({ kind, name: this.name, run })
+    const { draws, errors } = this.spec
     return [
-      ...shapes.map((shape) => ({ kind: 'forward', name: `${this.name}, [${shape}]`, run: () => this.shaped(shape, dtype) })),
-      one('random stream', async () => {
-        const [first, second, again, other] = [5, null, 5, 6].map((seed) => {
-          if (seed !== null) manualSeed(seed)
-          return bits(draw(many, {}))
-        })
-        if ((await first) !== (await again)) throw new Error('the same seed gives other numbers')
-        if ((await first) === (await second)) throw new Error('the second draw repeats the first')
-        if ((await first) === (await other)) throw new Error('another seed gives the same numbers')
-      }),
-      one('distribution', async () => {
-        manualSeed(7)
-        law(Array.from(await draw(many, {}).data()), 0)
-      }),
-      one('compiled', () => this.compiled()),
-      ...(noHalf
-        ? []
-        : [
-            one('f16', async () => {
-              manualSeed(8)
-              const half = draw(many, { dtype: 'f16' })
-              if (half.dtype !== 'f16') throw new Error(`f16 gives ${half.dtype}`)
-              law(Array.from(await half.data()), 1e-3)
-            }),
-          ]),
-      one('memory', async () => {
-        const device = currentDevice()
-        const pass = (): number => {
-          tidy(() => {
-            draw(many, {})
-            return null
-          })
-          return device.memory().storages
-        }
-        const before = pass()
-        const after = pass()
-        if (after > before) throw new Error(`${after - before} storages are left behind`)
-      }),
+      ...draws.flatMap((d) => casesOf(this.name, d)),
       ...errors.map(([call, code, message]) => ({ kind: 'errors', name: `${this.name}: ${message}`, run: () => checkError(call, code, message) })),
     ]
   }
 
-  private async shaped(shape: readonly number[], dtype: DType): Promise<void> {
-    const x = this.spec.draw(shape, {})
-    if (formatShape(x.shape) !== formatShape(shape)) throw new Error(`shape ${formatShape(x.shape)}, expected ${formatShape(shape)}`)
-    if (x.dtype !== dtype) throw new Error(`${x.dtype}, expected ${dtype}`)
-    if (x.requiresGrad) throw new Error('random numbers have no gradient')
-    if ((await x.data()).length !== product(shape)) throw new Error('numbers are missing')
-  }
-
-  /** A compiled step draws anew in each run, what eager calls would draw. */
-  private async compiled(): Promise<void> {
-    const once = (): Tensor => this.spec.draw([this.spec.count ?? 99], {})
-    manualSeed(9)
-    const eager = [await bits(once()), await bits(once()), await bits(once())]
-    const step = compile(once)
-    try {
-      manualSeed(9)
-      for (const [i, expected] of eager.entries())
-        if ((await bits(step())) !== expected) throw new Error(`run ${i + 1} draws other numbers than eager calls do`)
-    } finally {
-      step.dispose()
-    }
-    if (new Set(eager).size < 3) throw new Error('three draws are not three')
-  }
-
   gaps(): string[] {
-    const { shapes = usual } = this.spec
+    const shapes = this.spec.draws.flatMap((d) => d.shapes ?? usual)
     return [0, 1].filter((size) => !shapes.some((s) => s.includes(size))).map((size) => `has no shape with a size of ${size}`)
   }
 }

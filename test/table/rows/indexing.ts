@@ -3,7 +3,7 @@ import * as bms from '@bms/nn'
 import * as order from '../../helpers/nd-order.js'
 import { type ErrorCase, op, type Sample } from '../op.js'
 import { noDim, noTensor } from '../refusals.js'
-import { fixed, given, real, whole } from '../values.js'
+import { given, real, truths, whole } from '../values.js'
 
 const index = (...shape: number[]): bms.Tensor => bms.zeros(shape, { dtype: 'i32' })
 
@@ -66,6 +66,7 @@ export const indexingRows = [
       picked([4, 3], 0, [0, 3]),
       picked([6, 70], 1, [6, 90]),
       { ...picked([4, 3], 1, [4, 2]), name: 'u32 indices', inputs: [real([4, 3]), whole([4, 2], 0, 3, 'u32')] },
+      { ...picked([3, 4], 0, [2, 4]), name: 'booleans', inputs: [truths([3, 4]), whole([2, 4], 0, 3)], dtype: 'bool' },
       { ...picked([3, 4], 0, [2, 4]), name: 'integers', inputs: [whole([3, 4], -9, 9), whole([2, 4], 0, 3)], dtype: 'i32' },
     ],
     errors: [
@@ -127,12 +128,12 @@ export const indexingRows = [
       scattered([3, 4], 0, [0, 4]),
       // More than are looked through one by one.
       scattered([4, 2], 0, [50, 2]),
-      // PyTorch refuses the next two. (Its scatter_add has no gradient for a source that is larger than the index.)
-      { ...scattered([4], 0, [8]), name: 'some beyond', inputs: [real([4]), whole([8], -1, 5), fixed(real([8]))], torch: undefined },
+      // PyTorch refuses indices beyond, and has no gradient for a source that is larger than the index.
+      { ...scattered([4], 0, [8]), name: 'some beyond', inputs: [real([4]), whole([8], -1, 5), real([8])], torch: undefined },
       {
-        ...scattered([3, 4], 1, [2, 3]),
+        ...scattered([2, 3], 1, [2, 1]),
         name: 'a source larger than the index',
-        inputs: [real([3, 4]), whole([2, 3], 0, 4), fixed(real([3, 5]))],
+        inputs: [real([2, 3]), whole([2, 1], 0, 3), real([2, 3])],
         torch: undefined,
       },
       { ...scattered([3], 0, [5]), name: 'integers', inputs: [whole([3], -9, 9), whole([5], 0, 3, 'u32'), whole([5], -9, 9)], dtype: 'i32' },
@@ -169,7 +170,7 @@ export const indexingRows = [
       added([2, 1, 3, 2, 2], 2, 5),
       added([3, 4], 0, 0),
       added([4, 2], 0, 50),
-      { ...added([3], 0, 5), name: 'some beyond', inputs: [real([3]), given([-1, 2, 3, 0, 2], [5], 'i32'), fixed(real([5]))], torch: undefined },
+      { ...added([3], 0, 5), name: 'some beyond', inputs: [real([3]), given([-1, 2, 3, 0, 2], [5], 'i32'), real([5])], torch: undefined },
       { ...added([3], 0, 5), name: 'integers', inputs: [whole([3], -9, 9), whole([5], 0, 3, 'u32'), whole([5], -9, 9)], dtype: 'i32' },
     ],
     errors: [

@@ -17,8 +17,8 @@ function normalBelow(x: number): number {
   const tail = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429)))) * Math.exp(-z * z)
   return x < 0 ? tail / 2 : 1 - tail / 2
 }
-// The least word that a draw can be made of gives 6.66.
-const normal = independent({ low: -6.7, high: 6.7, mean: 0, variance: 1, fourth: 3, below: normalBelow })
+// Box-Muller of the least word is √(2 ln 2^33) = 6.764 long.
+const normal = independent({ low: -6.77, high: 6.77, mean: 0, variance: 1, fourth: 3, below: normalBelow })
 
 /** Whole numbers from `low` to `high` - 1. */
 function integers(low: number, high: number): Law {
@@ -77,8 +77,7 @@ const noProbability = (name: string, call: (p: number) => unknown): ErrorCase[] 
 export const randomRows = [
   randomOp('rand', {
     covers: ['rand', 'manualSeed'],
-    draw: bms.rand,
-    law: uniform(2 ** 24),
+    draws: [{ name: 'numbers', draw: bms.rand, law: uniform(2 ** 24) }],
     errors: [
       ...badShape('rand', bms.rand),
       noFloat('rand', (o) => bms.rand([2], o)),
@@ -87,28 +86,32 @@ export const randomRows = [
       [() => bms.manualSeed(2 ** 53), 'ARGUMENT', 'manualSeed: a seed is a whole number from 0 to 2^53-1, got 9007199254740992'],
     ],
   }),
-  randomOp('randn', { draw: bms.randn, law: normal, errors: [...badShape('randn', bms.randn), noFloat('randn', (o) => bms.randn([2], o))] }),
+  randomOp('randn', {
+    draws: [{ name: 'numbers', draw: bms.randn, law: normal }],
+    errors: [...badShape('randn', bms.randn), noFloat('randn', (o) => bms.randn([2], o))],
+  }),
   randomOp('randLike', {
-    draw: (shape, options) => bms.randLike(bms.zeros(shape, options)),
-    law: uniform(2 ** 24),
+    draws: [{ name: 'of floats', draw: (shape, options) => bms.randLike(bms.zeros(shape, options)), law: uniform(2 ** 24) }],
     errors: [noTensor('randLike', bms.randLike)],
   }),
   randomOp('randnLike', {
-    draw: (shape, options) => bms.randnLike(bms.zeros(shape, options)),
-    law: normal,
+    draws: [
+      { name: 'of floats', draw: (shape, options) => bms.randnLike(bms.zeros(shape, options)), law: normal },
+      { name: 'of integers', draw: (shape) => bms.randnLike(bms.zeros(shape, { dtype: 'i32' })), law: normal, noHalf: 'integers give f32' },
+    ],
     errors: [noTensor('randnLike', bms.randnLike)],
   }),
-  randomOp('randnLike of integers', {
-    covers: ['randnLike'],
-    draw: (shape) => bms.randnLike(bms.zeros(shape, { dtype: 'i32' })),
-    law: normal,
-    noHalf: 'integers give f32',
-    errors: [],
-  }),
   randomOp('randint', {
-    draw: (shape, options) => bms.randint(-3, 4, shape, options),
-    dtype: 'i32',
-    law: integers(-3, 4),
+    draws: [
+      { name: 'i32', draw: (shape, options) => bms.randint(-3, 4, shape, options), dtype: 'i32', law: integers(-3, 4) },
+      {
+        name: 'u32',
+        draw: (shape) => bms.randint(0, 2 ** 32, shape, { dtype: 'u32' }),
+        dtype: 'u32',
+        law: integers(0, 2 ** 32),
+        noHalf: 'numbers beyond its range',
+      },
+    ],
     errors: [
       ...badShape('randint', (shape) => bms.randint(0, 2, shape)),
       [() => bms.randint(3, 3, [2]), 'ARGUMENT', 'randint: whole numbers with low < high from -2147483648 to 2147483648 (for i32) are needed, got 3 and 3'],
@@ -120,36 +123,32 @@ export const randomRows = [
       [() => bms.randint(0, 2, [2], { dtype: 'bool' }), 'DTYPE', 'randint: gives i32, u32, f32 or f16; for booleans compare rand with a probability'],
     ],
   }),
-  randomOp('randint, u32', {
-    covers: ['randint'],
-    draw: (shape) => bms.randint(0, 2 ** 32, shape, { dtype: 'u32' }),
-    dtype: 'u32',
-    law: integers(0, 2 ** 32),
-    noHalf: 'numbers beyond its range',
-    errors: [],
-  }),
   randomOp('randomBits', {
-    draw: (shape) => bms.randomBits(shape),
-    dtype: 'u32',
-    law: words,
-    noHalf: 'words of 32 bits',
+    draws: [{ name: 'words', draw: (shape) => bms.randomBits(shape), dtype: 'u32', law: words, noHalf: 'words have 32 bits' }],
     errors: badShape('randomBits', bms.randomBits),
   }),
   randomOp('randperm', {
-    draw: ([n]) => bms.randperm(n!),
-    dtype: 'i32',
-    law: permutation,
-    count: 1001,
-    shapes: [[0], [1], [2], [77]],
-    noHalf: 'whole numbers',
+    draws: [
+      {
+        name: 'orders',
+        draw: ([n]) => bms.randperm(n!),
+        dtype: 'i32',
+        law: permutation,
+        count: 1001,
+        shapes: [[0], [1], [2], [77]],
+        noHalf: 'whole numbers',
+      },
+    ],
     errors: [
       [() => bms.randperm(-1), 'ARGUMENT', 'randperm: a whole number ≥ 0 is needed, got -1'],
       [() => bms.randperm(1.5), 'ARGUMENT', 'randperm: a whole number ≥ 0 is needed, got 1.5'],
     ],
   }),
   randomOp('bernoulli', {
-    draw: (shape, options) => bms.bernoulli(0.25, shape, options),
-    law: either(0.25, 1),
+    draws: [
+      { name: 'of a number', draw: (shape, options) => bms.bernoulli(0.25, shape, options), law: either(0.25, 1) },
+      { name: 'of a tensor', draw: (shape, options) => bms.bernoulli(bms.full([], 0.625).requiresGrad_(), shape, options), law: either(0.625, 1) },
+    ],
     errors: [
       ...badShape('bernoulli', (shape) => bms.bernoulli(0.5, shape)),
       ...noProbability('bernoulli', (p) => bms.bernoulli(p, [2])),
@@ -157,15 +156,8 @@ export const randomRows = [
       noFloat('bernoulli', (o) => bms.bernoulli(0.5, [2], o)),
     ],
   }),
-  randomOp('bernoulli of a tensor', {
-    covers: ['bernoulli'],
-    draw: (shape, options) => bms.bernoulli(bms.full([], 0.625).requiresGrad_(), shape, options),
-    law: either(0.625, 1),
-    errors: [],
-  }),
   randomOp('dropoutMask', {
-    draw: (shape, options) => bms.dropoutMask(shape, 0.75, options),
-    law: either(0.25, 4),
+    draws: [{ name: 'numbers', draw: (shape, options) => bms.dropoutMask(shape, 0.75, options), law: either(0.25, 4) }],
     errors: [
       ...badShape('dropoutMask', (shape) => bms.dropoutMask(shape, 0.5)),
       ...noProbability('dropoutMask', (p) => bms.dropoutMask([2], p)),

@@ -1,299 +1,254 @@
-// Reductions over any dims.
+// Reductions over any dims. test/reduce.test.ts goes through the algorithms and long sums.
 import * as bms from '@bms/nn'
 import * as nd from '../../helpers/nd.js'
-import type { Nd } from '../../helpers/nd.js'
-import { type ErrorCase, op, type Sample } from '../op.js'
+import { type ErrorCase, type OneLiner, oneLiners, op, type Sample } from '../op.js'
 import { noDim, noTensor } from '../refusals.js'
 import { fixed, given, type Maker, real, truths, whole } from '../values.js'
 
 type Dims = bms.Dims | undefined
+type Reduction = 'sum' | 'mean' | 'max' | 'min' | 'prod' | 'all' | 'any' | 'norm'
 
 const [inf, nan] = [Number.POSITIVE_INFINITY, Number.NaN]
 const python = (keepdim: boolean): string => (keepdim ? 'True' : 'False')
 const list = (dims: Dims): string => (dims === undefined ? 'None' : JSON.stringify(dims))
 
-/** How one of the reductions is called, here, on the host and in PyTorch. */
-interface Kind {
-  run: (x: bms.Tensor, dims: Dims, keepdim: boolean) => bms.Tensor
-  reference: (x: Nd, dims: Dims, keepdim: boolean) => Nd
-  /** Null where PyTorch has no such call. */
-  torch: (dims: Dims, keepdim: boolean) => string | null
-}
+/** What PyTorch calls it, one dim after the other: not all of these take several. */
+const words =
+  (call: string) =>
+  (dims: Dims, keepdim: boolean): string =>
+    dims === undefined
+      ? `a.${call}()`
+      : `a${[dims]
+          .flat()
+          .map((d) => `.${call}(${d}, ${python(keepdim)})`)
+          .join('')}`
 
-/** The function where dims are kept, else the method. */
-const kind = (name: 'sum' | 'mean' | 'max' | 'min' | 'prod' | 'all' | 'any' | 'std' | 'norm', torch: Kind['torch']): Kind => ({
-  run: (x, dims, keepdim) => (keepdim ? bms[name](x, dims, true) : x[name](dims)),
-  reference: nd[name],
-  torch,
-})
+const torch: Record<Reduction, (dims: Dims, keepdim: boolean) => string> = {
+  sum: words('sum'),
+  mean: words('mean'),
+  max: words('amax'),
+  min: words('amin'),
+  prod: words('prod'),
+  all: words('all'),
+  any: words('any'),
+  norm: (dims, keepdim) => `torch.linalg.vector_norm(a, 2, ${list(dims)}, ${python(keepdim)})`,
+}
 
 /** Not as much below 0 as above: sums are not rounding errors alone. */
 const uneven = (shape: readonly number[]): Maker => real(shape, -1, 2)
+/** The product of many of these is one that f16 holds. */
+const factors = (shape: readonly number[]): Maker => real(shape, 0.5, 1.5)
 
+/** The function where dims are kept, else the method. */
 const over =
-  ({ run, reference, torch }: Kind, input: (shape: readonly number[]) => Maker = uneven) =>
-  (shape: readonly number[], dims?: Dims, keepdim = false, more: Partial<Sample> = {}): Sample => {
-    const text = torch(dims, keepdim)
-    return {
-      name: `[${shape}]${dims === undefined ? '' : ` over ${list(dims)}`}${keepdim ? ', kept' : ''}`,
-      inputs: [input(shape)],
-      run: (x) => run(x!, dims, keepdim),
-      reference: (x) => reference(x!, dims, keepdim),
-      ...(text === null ? {} : { torch: text }),
-      ...more,
-    }
-  }
+  (name: Reduction) =>
+  (shape: readonly number[], dims?: Dims, keepdim = false, more: Partial<Sample> = {}): OneLiner => [
+    shape,
+    torch[name](dims, keepdim),
+    (x) => (keepdim ? bms[name](x, dims, true) : x[name](dims)),
+    (x) => nd[name](x, dims, keepdim),
+    { inputs: [(name === 'prod' ? factors : uneven)(shape)], dtype: name === 'all' || name === 'any' ? 'bool' : 'f32', ...more },
+  ]
 
 /** What each reduction goes through. */
-function common(of: Kind, input?: (shape: readonly number[]) => Maker): Sample[] {
-  const sample = over(of, input)
-  return [sample([]), sample([2, 3], undefined, true), sample([4, 3], -1), sample([2, 1, 5], [0, -1], true), sample([0, 3], 1)]
+function common(name: Reduction): Sample[] {
+  const x = over(name)
+  return oneLiners([x([]), x([2, 3]), x([4, 3], -1), x([2, 1, 5], [0, -1], true), x([0, 3], 1)])
 }
 
-/** More: once for each algorithm behind them. */
-function more(of: Kind, input?: (shape: readonly number[]) => Maker): Sample[] {
-  const sample = over(of, input)
-  return [
-    sample([1]),
-    sample([3, 3]),
-    sample([5, 2], 0, true),
-    sample([3, 1], 1),
-    // No dims: nothing is reduced (in PyTorch, everything).
-    { ...sample([2, 3], []), torch: undefined },
-    sample([2, 3, 1, 2, 5], [1, 3]),
-    sample([2, 67], 1),
-  ]
+/** More, of those that a kernel computes. */
+function more(name: Reduction): Sample[] {
+  const x = over(name)
+  return oneLiners([
+    x([1]),
+    x([], -1),
+    x([5, 2], 0, true),
+    x([3, 1], 1),
+    x([2, 3], [], false, { name: 'over no dims' }),
+    x([2, 3, 2], undefined, true, { name: 'over all dims, kept', torch: undefined }),
+    x([2, 3, 2], [2, 0]),
+    x([2, 3, 1, 2, 5], [1, 3], true),
+    x([2, 67], 1),
+  ])
 }
 
 /** Over no elements, where that is defined. */
-const nothing = (of: Kind): Sample[] => [over(of)([0, 3], 0), over(of)([2, 0])]
+const nothing = (name: Reduction): Sample[] => oneLiners([over(name)([0, 3], 0), over(name)([2, 0])])
 
-/** Other inputs than floats from -1.5 to 1.5, none of which wants a gradient. */
-const also = (of: Kind, name: string, input: Maker, dtype: bms.DType, torch?: string): Sample => ({
-  ...over(of)([], 1),
-  name,
+/** Along the last of two dims of other inputs, which have no gradient. */
+const also = (name: Reduction, title: string, input: Maker, dtype: bms.DType, text = torch[name](1, false)): Sample => ({
+  name: title,
   inputs: [fixed(input)],
+  run: (x) => x![name](1),
+  reference: (x) => nd[name](x!, 1),
+  torch: text,
   dtype,
-  torch,
 })
 
 const special = given([1, nan, 3, inf, 2, 3, -inf, inf, 0, nan, nan, nan, -inf, -inf, -inf], [5, 3])
 
-const refused = (name: 'sum' | 'mean' | 'max' | 'min' | 'prod' | 'all' | 'any' | 'std' | 'norm'): ErrorCase[] => [
+const refused = (name: Reduction | 'std'): ErrorCase[] => [
   ...noDim(name, (x, dim) => bms[name](x, dim)),
   [() => bms[name](bms.zeros([2, 3]), [0, -2]), 'SHAPE', `${name}: dims [0, -2] name a dim twice`],
   noTensor(name, (x) => bms[name](x)),
 ]
 
-const method =
-  (torch: string): Kind['torch'] =>
-  (dims, keepdim) =>
-    `a.${torch}(${dims === undefined && !keepdim ? '' : `${list(dims)}, ${python(keepdim)}`})`
-const sum = kind('sum', method('sum'))
-const mean = kind('mean', method('mean'))
-const amax =
-  (torch: string): Kind['torch'] =>
-  (dims, keepdim) =>
-    `a.${torch}(${dims === undefined ? '()' : list(dims)}, ${python(keepdim)})`
-const max = kind('max', amax('amax'))
-const min = kind('min', amax('amin'))
-// PyTorch takes one dim.
-const single =
-  (torch: string): Kind['torch'] =>
-  (dims, keepdim) =>
-    typeof dims === 'number' ? `${torch}(${dims}, ${python(keepdim)})` : dims || keepdim ? null : `${torch}()`
-/** Many of these still have a product that f16 holds. */
-const near1 = (shape: readonly number[]): Maker => real(shape, 0.5, 1.5)
-const prod = kind('prod', single('a.prod'))
-const all = kind('all', single('(a != 0).all'))
-const any = kind('any', single('(a != 0).any'))
-const vectorNorm: Kind['torch'] = (dims, keepdim) => `torch.linalg.vector_norm(a, 2, ${list(dims)}, ${python(keepdim)})`
-const norm = kind('norm', vectorNorm)
-
-const extreme = (of: Kind, torch: string): Sample[] => [
-  ...common(of),
-  ...(torch === 'amax' ? more(of) : []),
+const extreme = (name: 'max' | 'min'): Sample[] => [
+  ...common(name),
   {
-    ...over(of)([2, 3], 1),
     name: 'equal extremes share the gradient',
     inputs: [given([2, -1, 2, -1, -1, -1, 2, 2, -1], [3, 3])],
+    run: (x) => x![name](1),
+    reference: (x) => nd[name](x!, 1),
+    torch: torch[name](1, false),
     skip: { gradcheck: 'not differentiable there', gradgradcheck: 'as gradcheck' },
   },
-  also(of, 'NaN and infinities', special, 'f32', `a.${torch}(1)`),
-  also(of, 'integers', whole([3, 4], -(2 ** 24), 2 ** 24), 'i32', `a.${torch}(1)`),
-  also(of, 'u32', given([3, 4e9, 5, 7, 6, 8], [2, 3], 'u32'), 'u32'),
-  also(of, 'booleans', truths([4, 2]), 'bool', `a.${torch}(1)`),
+  also(name, 'NaN and infinities', special, 'f32'),
+  also(name, 'integers', whole([3, 4], -(2 ** 24), 2 ** 24), 'i32'),
+  { ...also(name, 'u32', given([3, 4e9, 5, 7, 6, 8], [2, 3], 'u32'), 'u32'), torch: undefined },
+  also(name, 'booleans', truths([4, 2]), 'bool'),
 ]
 
-const noMost = (name: 'max' | 'min'): ErrorCase[] => [
-  ...refused(name),
+const noExtreme = (name: 'max' | 'min'): ErrorCase[] => [
   [() => bms[name](bms.zeros([0, 3]), 0), 'SHAPE', `${name}: the ${name} of no elements is undefined: shape [0, 3], dims [0]`],
   [() => bms.zeros([2, 0])[name](), 'SHAPE', `${name}: the ${name} of no elements is undefined: shape [2, 0], dims [0, 1]`],
 ]
 
-/** Variance and standard deviation, which have a correction. */
-function corrected(run: (correction: number) => Kind['run'], reference: typeof nd.std, torch: 'var' | 'std'): Sample[] {
-  const of = (correction: number): Kind => ({
-    run: run(correction),
-    reference: (x, dims, keepdim) => reference(x, dims, keepdim, correction),
-    torch: (dims, keepdim) => `torch.${torch}(a, ${list(dims)}, correction=${correction}, keepdim=${python(keepdim)})`,
+const truth = (name: 'all' | 'any') =>
+  op(name, {
+    samples: [
+      ...common(name),
+      ...nothing(name),
+      also(name, 'zeros among floats', given([1, 0, 2, 0, -0, 0, 0.5, nan, inf, -1, 0, nan], [4, 3]), 'bool'),
+      also(name, 'integers', whole([5, 2], 0, 2), 'bool'),
+      also(name, 'booleans', truths([5, 2]), 'bool'),
+    ],
+    noGradient: 'booleans have none',
+    errors: refused(name),
   })
-  const sample = over(of(1))
-  return [
-    sample([7]),
-    sample([3, 4], 1),
-    sample([3, 3], 0, true),
-    sample([2, 3, 2], [0, 2]),
-    sample([2, 1, 3, 2, 5], [1, -1], true),
-    sample([0, 3], 1),
-    { ...over(of(0))([4, 3], 1, true), name: 'by n' },
-    { ...over(of(2))([2, 5], 1), name: 'by n - 2' },
-    { ...over(of(0))([3, 1], 1), name: 'of one element by n', ...(torch === 'std' ? atZero : {}) },
-    { ...sample([2, 1], 1), name: 'of one element is NaN', inputs: [fixed(real([2, 1]))] },
-    { ...sample([2, 0], 1), name: 'of nothing is NaN' },
-    { ...sample([3, 5], 1), name: 'far from 0', inputs: [real([3, 5], 100, 104)], skip: { f16: 'f16 rounds the differences of numbers near 100 away' } },
-    also(of(1), 'integers', whole([2, 5], -3, 4), 'f32', `a.double().${torch}(1)`),
+
+const atZero: Partial<Sample> = { skip: { gradcheck: 'the slope jumps there; PyTorch’s is 0', gradgradcheck: 'as gradcheck' } }
+
+/** Variance and standard deviation: the function where dims are kept, else the method. */
+function deviations(name: 'variance' | 'std'): Sample[] {
+  const short = name === 'variance' ? 'var' : 'std'
+  const x = (shape: readonly number[], dims?: Dims, keepdim = false, correction = 1, extra: Partial<Sample> = {}): OneLiner => [
+    shape,
+    `torch.${short}(a, ${list(dims)}, correction=${correction}, keepdim=${python(keepdim)})`,
+    (t) => (keepdim ? bms[name](t, dims, true, correction) : t[short](dims, false, correction)),
+    (t) => nd[name](t, dims, keepdim, correction),
+    extra,
   ]
+  return oneLiners([
+    x([7]),
+    x([3, 4], 1),
+    x([3, 3], 0, true),
+    x([2, 3, 2], [0, 2]),
+    x([2, 1, 3, 2, 5], [1, -1], true),
+    x([0, 3], 1),
+    x([4, 3], 1, true, 0),
+    x([2, 5], 1, false, 2),
+    x([3, 1], 1, false, 0, { name: 'of one element by n', ...(name === 'std' ? atZero : {}) }),
+    x([2, 1], 1, false, 1, { name: 'of one element is NaN', inputs: [fixed(real([2, 1]))] }),
+    x([2, 0], 1, false, 1, { name: 'of nothing is NaN' }),
+    x([3, 5], 1, false, 1, { name: 'far from 0', inputs: [real([3, 5], 100, 104)], skip: { f16: 'it rounds the differences of numbers near 100 away' } }),
+    x([2, 5], 1, false, 1, { name: 'integers', inputs: [whole([2, 5], -3, 4)], torch: `a.double().${short}(1)` }),
+  ])
 }
 
-const atZero: Partial<Sample> = {
-  skip: { gradcheck: 'the slope jumps there; PyTorch’s is 0', gradgradcheck: 'as gradcheck' },
-}
+const momentsOf = (shape: readonly number[], dims: bms.Dims): OneLiner => [
+  shape,
+  `(a.mean(${list(dims)}, True), torch.var(a, ${list(dims)}, correction=0, keepdim=True))`,
+  // They are f32 also of f16.
+  (x) => bms.moments(x, dims).map((t) => t.to(x.dtype)),
+  (x) => [nd.mean(x, dims, true), nd.variance(x, dims, true, 0)],
+]
+
+const summedTo = (shape: readonly number[], to: readonly number[]): OneLiner => [
+  shape,
+  `a.sum_to_size(${JSON.stringify(to)})`,
+  (x) => bms.sumTo(x, to),
+  (x) => nd.sumTo(x, to),
+]
 
 export const reduceRows = [
   op('sum', {
     samples: [
-      ...common(sum),
-      ...more(sum),
-      ...nothing(sum),
-      also(sum, 'NaN and infinities', special, 'f32', 'a.sum(1)'),
-      also(sum, 'integers', whole([3, 4], -1000, 1000), 'i32', 'a.sum(1)'),
-      also(sum, 'booleans are counted', truths([3, 5]), 'i32', 'a.sum(1)'),
-      also(sum, 'u32', whole([2, 3], 0, 9, 'u32'), 'u32', 'a.sum(1)'),
+      ...common('sum'),
+      ...more('sum'),
+      ...nothing('sum'),
+      also('sum', 'NaN and infinities', special, 'f32'),
+      also('sum', 'integers', whole([3, 4], -1000, 1000), 'i32'),
+      also('sum', 'u32', whole([2, 3], 0, 9, 'u32'), 'u32'),
+      also('sum', 'booleans are counted', truths([3, 5]), 'i32'),
     ],
     errors: refused('sum'),
   }),
   op('mean', {
     samples: [
-      ...common(mean),
-      ...nothing(mean),
-      also(mean, 'NaN and infinities', special, 'f32', 'a.mean(1)'),
-      also(mean, 'integers', whole([3, 4], -1000, 1000), 'f32', 'a.double().mean(1)'),
-      also(mean, 'booleans', truths([3, 5]), 'f32', 'a.double().mean(1)'),
+      ...common('mean'),
+      ...nothing('mean'),
+      also('mean', 'NaN and infinities', special, 'f32'),
+      also('mean', 'integers', whole([3, 4], -1000, 1000), 'f32', 'a.double().mean(1)'),
+      also('mean', 'booleans', truths([3, 5]), 'f32', 'a.double().mean(1)'),
     ],
     errors: refused('mean'),
   }),
-  op('max', { samples: extreme(max, 'amax'), errors: noMost('max') }),
-  op('min', { samples: extreme(min, 'amin'), errors: noMost('min') }),
+  op('max', { samples: [...extreme('max'), ...more('max')], errors: [...refused('max'), ...noExtreme('max')] }),
+  op('min', { samples: extreme('min'), errors: [...refused('min'), ...noExtreme('min')] }),
   op('prod', {
     samples: [
-      ...common(prod, near1),
-      ...more(prod, near1),
-      ...nothing(prod),
-      also(prod, 'NaN and infinities', special, 'f32', 'a.prod(1)'),
-      also(prod, 'integers', whole([3, 4], -9, 9), 'i32', 'a.prod(1)'),
-      also(prod, 'booleans', truths([5, 2]), 'i32', 'a.prod(1)'),
+      ...common('prod'),
+      ...more('prod'),
+      ...nothing('prod'),
+      ...oneLiners([over('prod')([3, 3], 1, false, { name: 'one zero, two and none', inputs: [given([0, 2, 3, 0, 0, 2, 1, 2, 3], [3, 3])] })]),
+      also('prod', 'NaN and infinities', special, 'f32'),
+      also('prod', 'integers', whole([3, 4], -9, 9), 'i32'),
+      also('prod', 'booleans', truths([5, 2]), 'i32'),
     ],
     errors: refused('prod'),
   }),
-  ...(
-    [
-      ['all', all],
-      ['any', any],
-    ] as const
-  ).map(([name, of]) =>
-    op(name, {
-      samples: [...common(of), ...nothing(of)]
-        .map((s) => ({ ...s, dtype: 'bool' as const }))
-        .concat([
-          { ...also(of, 'zeros among floats', given([1, 0, 2, 0, -0, 0, 0.5, nan, inf, -1, 0, nan], [4, 3]), 'bool', `(a != 0).${name}(1)`), dtype: 'bool' },
-          { ...also(of, 'integers', whole([5, 2], 0, 2), 'bool', `(a != 0).${name}(1)`), dtype: 'bool' },
-          { ...also(of, 'booleans', truths([5, 2]), 'bool', `a.${name}(1)`), dtype: 'bool' },
-        ]),
-      noGradient: 'booleans have none',
-      errors: refused(name),
-    }),
-  ),
+  truth('all'),
+  truth('any'),
   op('variance', {
     covers: ['variance', 'Tensor.var'],
-    samples: corrected(
-      (correction) => (x, dims, keepdim) => (keepdim ? bms.variance(x, dims, true, correction) : x.var(dims, false, correction)),
-      nd.variance,
-      'var',
-    ),
+    samples: deviations('variance'),
     errors: [...noDim('var', (x, dim) => x.var(dim)), noTensor('var', (x) => bms.variance(x))],
   }),
-  op('std', {
-    samples: corrected((correction) => (x, dims, keepdim) => (keepdim ? bms.std(x, dims, true, correction) : x.std(dims, false, correction)), nd.std, 'std'),
-    errors: refused('std'),
-  }),
+  op('std', { samples: deviations('std'), errors: refused('std') }),
   op('norm', {
     samples: [
-      ...common(norm),
-      ...nothing(norm),
-      { ...over(norm)([2, 3], 1), name: 'of zeros', inputs: [given([0, 0, 0, 3, 0, 4], [2, 3])], ...atZero },
-      also(norm, 'NaN and infinities', special, 'f32', 'a.norm(dim=1)'),
-      also(norm, 'integers', whole([3, 4], -9, 9), 'f32', 'a.double().norm(dim=1)'),
+      ...common('norm'),
+      ...nothing('norm'),
+      ...oneLiners([over('norm')([2, 3], 1, false, { name: 'of zeros', inputs: [given([0, 0, 0, 3, 0, 4], [2, 3])], ...atZero })]),
+      also('norm', 'NaN and infinities', special, 'f32'),
+      also('norm', 'integers', whole([3, 4], -9, 9), 'f32', 'a.double().norm(dim=1)'),
     ],
     errors: refused('norm'),
   }),
   op('moments', {
     covers: ['moments'],
-    samples: (
-      [
-        [[7], 0],
-        [[3, 4], 1],
-        [
-          [2, 3, 2],
-          [0, 2],
-        ],
-        [
-          [2, 3, 1, 5, 2],
-          [0, 2, 3, 4],
-        ],
-        [[0, 3], 1],
-        [[3, 1], -1],
-      ] as const
-    ).map(([shape, dims]) => ({
-      name: `[${shape}] over ${list(dims)}`,
-      inputs: [real(shape)],
-      run: (x) => bms.moments(x!, dims),
-      reference: (x) => [nd.mean(x!, dims, true), nd.variance(x!, dims, true, 0)],
-      torch: `(a.mean(${list(dims)}, True), torch.var(a, ${list(dims)}, correction=0, keepdim=True))`,
-    })),
-    errors: [[() => bms.moments(bms.zeros([2]), 1), 'SHAPE', 'mean: dim 1 is out of range for a tensor of 1 dims (allowed: -1 to 0)']],
+    samples: oneLiners([
+      momentsOf([7], 0),
+      momentsOf([3, 4], 1),
+      momentsOf([2, 3, 2], [0, 2]),
+      momentsOf([2, 3, 1, 5, 2], [0, 2, 3, 4]),
+      momentsOf([0, 3], 1),
+      momentsOf([3, 1], -1),
+    ]),
+    errors: [...noDim('moments', (x, dim) => bms.moments(x, dim)), noTensor('moments', (x) => bms.moments(x, 0))],
   }),
   op('sumTo', {
     covers: ['sumTo'],
-    samples: (
-      [
-        [[3], [3]],
-        [[2, 3], []],
-        [[2, 3], [3]],
-        [
-          [4, 3],
-          [4, 1],
-        ],
-        [
-          [2, 1, 3],
-          [1, 3],
-        ],
-        [
-          [2, 3, 2, 1, 5],
-          [3, 1, 1, 5],
-        ],
-        [
-          [0, 3],
-          [1, 3],
-        ],
-      ] as const
-    ).map(([shape, to]) => ({
-      name: `[${shape}] to [${to}]`,
-      inputs: [real(shape)],
-      run: (x) => bms.sumTo(x!, to),
-      reference: (x) => nd.sumTo(x!, to),
-      torch: `a.sum_to_size(${JSON.stringify(to)})`,
-    })),
+    samples: oneLiners([
+      summedTo([3], [3]),
+      summedTo([2, 3], []),
+      summedTo([2, 3], [3]),
+      summedTo([4, 3], [4, 1]),
+      summedTo([2, 1, 3], [1, 3]),
+      summedTo([2, 3, 2, 1, 5], [3, 1, 1, 5]),
+      summedTo([0, 3], [1, 3]),
+    ]),
     errors: [
       [() => bms.sumTo(bms.zeros([2, 3]), [2]), 'SHAPE', 'sumTo: [2] does not broadcast to [2, 3]'],
       [() => bms.sumTo(bms.zeros([6]), [2, 3]), 'SHAPE', 'sumTo: [2, 3] does not broadcast to [6]'],

@@ -59,6 +59,10 @@ export const softmaxRows = [
       over([3, 4], 0, true),
       over([2, 3, 4], [0, 2]),
       over([2, 3, 4], [0, 1], true),
+      over([2, 1, 3, 2], [-1, 0]),
+      over([], -1),
+      // No dims: nothing is added up (in PyTorch, everything).
+      { ...over([2, 3], []), torch: undefined },
       over([0, 3], 1),
       {
         name: 'over nothing',
@@ -67,6 +71,6 @@ export const softmaxRows = [
         reference: () => ({ shape: [3], data: [Number.NEGATIVE_INFINITY, Number.NEGATIVE_INFINITY, Number.NEGATIVE_INFINITY] }),
       },
     ],
-    errors: refused('logsumexp'),
+    errors: [...refused('logsumexp'), [() => bms.logsumexp(bms.zeros([2, 3]), [0, -2]), 'SHAPE', 'logsumexp: dims [0, -2] name a dim twice']],
   }),
 ]

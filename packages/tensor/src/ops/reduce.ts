@@ -81,7 +81,7 @@ const centredSquares = (x: Tensor, dims: readonly number[]): Tensor => square(su
 
 /** Variance over `dims`; `correction` 1 divides by n-1 (PyTorch's default), 0 by n. Two passes, so it does not cancel. f16 is computed in f32. */
 export function variance(x: Tensor, dims?: Dims, keepdim = false, correction = 1): Tensor {
-  const which = normalDims('var', dims, x.ndim)
+  const which = normalDims('var', dims, checkTensor('var', x).ndim)
   const n = sizeOf(which.map((d) => x.shape[d]!))
   return wide('var', x, { dims: which, keepdim, correction }, (v) => div(sum(centredSquares(v, which), which, keepdim), Math.max(0, n - correction)))
 }
@@ -101,21 +101,22 @@ function wide(op: string, x: Tensor, attrs: Attrs, fn: (v: Tensor) => Tensor): T
 
 /** Standard deviation over `dims`, see variance. Its gradient where nothing deviates is 0, as PyTorch's. */
 export function std(x: Tensor, dims?: Dims, keepdim = false, correction = 1): Tensor {
-  const which = normalDims('std', dims, x.ndim)
+  const which = normalDims('std', dims, checkTensor('std', x).ndim)
   return wide('std', x, { dims: which, keepdim, correction }, (v) => sqrt(variance(v, which, keepdim, correction)))
 }
 
 /** Euclidean norm over `dims`. Its gradient at zeros is 0, as PyTorch's. */
 export function norm(x: Tensor, dims?: Dims, keepdim = false): Tensor {
-  const which = normalDims('norm', dims, x.ndim)
+  const which = normalDims('norm', dims, checkTensor('norm', x).ndim)
   return wide('norm', x, { dims: which, keepdim }, (v) => sqrt(sum(square(v), which, keepdim)))
 }
 
 /** Mean and biased variance over `dims`, which are kept: what normalising layers divide by. f32, also of f16, as PyTorch's layers keep them. */
 export function moments(x: Tensor, dims: Dims): [Tensor, Tensor] {
+  const which = normalDims('moments', dims, checkTensor('moments', x).ndim)
   const v = cast(x, 'f32')
-  const m = mean(v, dims, true)
-  return [m, mean(square(sub(v, m)), dims, true)]
+  const m = mean(v, which, true)
+  return [m, mean(square(sub(v, m)), which, true)]
 }
 
 /** Adds up what broadcasting from `shape` spread: the gradient of an expanded operand. */
