@@ -3,7 +3,7 @@
 import type { DType, Tensor } from '@bms/nn'
 import { seeded } from '../helpers/arrays.js'
 import type { Nd } from '../helpers/nd.js'
-import { type Check, checks } from './checks.js'
+import { type Check, checks, list } from './checks.js'
 import type { Tolerance } from './compare.js'
 import type { Case, Row } from './row.js'
 import { type Input, type Maker, real } from './values.js'
@@ -19,6 +19,8 @@ export interface Sample {
   torch?: string
   /** Of each output; one for all. Default f32. */
   dtype?: DType | readonly DType[]
+  /** Computes in half precision by itself. */
+  half?: boolean
   /** Of values and gradients. */
   tolerance?: Tolerance
   /** Checks that do not apply, each with its reason. */
@@ -90,22 +92,23 @@ export class OpRow implements Row {
   }
 
   cases(): Case[] {
-    const list = this.samples.flatMap((sample) =>
+    const found = this.samples.flatMap((sample) =>
       Object.entries(checks)
         .filter(([check, { applies }]) => !sample.skip?.[check as Check] && applies(sample))
-        .map(([kind, { run }]) => ({ kind, name: sample.key, run: () => run(sample) })),
+        .map(([kind, { run }]) => ({ kind, name: sample.key, half: kind === 'f16' || sample.half, run: () => run(sample) })),
     )
     const { errors } = this.spec
-    if (typeof errors === 'string') return list
+    if (typeof errors === 'string') return found
     return [
-      ...list,
+      ...found,
       ...errors.map(([call, code, message]) => ({ kind: 'errors', name: `${this.name}: ${message}`, run: () => checkError(call, code, message) })),
     ]
   }
 
   gaps(): string[] {
     const { lacks = {}, noGradient } = this.spec
-    const shapes = this.samples.flatMap((s) => s.values.map((v) => v.shape))
+    // What takes no tensors is judged by what it makes.
+    const shapes = this.samples.flatMap((s) => (s.values.length > 0 ? s.values : s.reference ? list(s.reference()) : []).map((v) => v.shape))
     const has = {
       empty: shapes.some((s) => s.includes(0)),
       one: shapes.some((s) => s.includes(1)),
