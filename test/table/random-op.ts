@@ -156,7 +156,7 @@ function casesOf(row: string, of: Draw): Case[] {
   if (!noHalf) list.push(['f16', () => lawful({ dtype: 'f16' }, 1e-3)])
   return [
     ...shapes.map((shape) => ({ kind: 'forward', name: `${name}, [${shape}]`, run: () => shaped(of, shape) })),
-    ...list.map(([kind, run]) => ({ kind, name, run: async () => void (await run()) })),
+    ...list.map(([kind, run]) => ({ kind, name, half: kind === 'f16', run: async () => void (await run()) })),
   ]
 }
 
