@@ -6,7 +6,7 @@ import type { Nd } from '../helpers/nd.js'
 import { type Check, checks, list } from './checks.js'
 import type { Tolerance } from './compare.js'
 import type { Case, Row } from './row.js'
-import type { Input, Maker } from './values.js'
+import { type Input, type Maker, real } from './values.js'
 
 /** One way to call the op. */
 export interface Sample {
@@ -126,7 +126,8 @@ export class OpRow implements Row {
   }
 }
 
-async function checkError(call: () => unknown, code: string, message: string): Promise<void> {
+/** Throws unless the call throws just this. */
+export async function checkError(call: () => unknown, code: string, message: string): Promise<void> {
   let error: unknown
   try {
     await call()
@@ -137,6 +138,26 @@ async function checkError(call: () => unknown, code: string, message: string): P
   if (!got) throw new Error(`nothing was thrown, expected ${code}: ${message}`)
   if (got.code !== code || got.message !== message) throw new Error(`thrown: ${got.code}: ${got.message}\nexpected: ${code}: ${message}`)
 }
+
+/** A sample in one line: the shape of its f32 input, what PyTorch calls it, the call and the reference. */
+export type OneLiner = readonly [
+  shape: readonly number[],
+  torch: string,
+  run: (x: Tensor) => Tensor | readonly Tensor[],
+  reference: (x: Nd) => Nd | readonly Nd[],
+  more?: Partial<Sample>,
+]
+
+/** Samples of such lines, named by their shapes and PyTorch's words. */
+export const oneLiners = (list: readonly OneLiner[]): Sample[] =>
+  list.map(([shape, torch, run, reference, more]) => ({
+    name: `[${shape}] ${torch}`,
+    inputs: [real(shape)],
+    run: (x) => run(x!),
+    reference: (x) => reference(x!),
+    torch,
+    ...more,
+  }))
 
 /** A row of the table. */
 export const op = (name: string, spec: OpSpec): OpRow => new OpRow(name, spec)

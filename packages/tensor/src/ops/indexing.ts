@@ -133,6 +133,7 @@ export function indexSelect(x: Tensor, dim: number, index: Tensor): Tensor {
 export function embedding(weight: Tensor, index: Tensor): Tensor {
   checkIndex('embedding', weight, index)
   if (weight.ndim < 1) throw new ShapeError('embedding', 'the weight has at least one dim, got a scalar')
+  checkFilled('embedding', weight.shape[0]!, index.size)
   return reshape(indexSelect(weight, 0, reshape(index, [index.size])), [...index.shape, ...weight.shape.slice(1)])
 }
 
