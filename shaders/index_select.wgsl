@@ -1,13 +1,16 @@
 // out[o, j, i] = x[o, index[j], i]: whole slices of the middle dim of [outer, n, inner], the rows of an embedding among them.
-// One invocation an element of the result [outer, m, inner]. Indices outside of 0 to n-1 are clamped into it.
+// One invocation an element of the result [outer, m, inner]. An index outside of 0 to n-1 gives a slice of values that nobody
+// takes for elements.
 
 alias T = f32;   // elements, copied as they are
+alias C = f32;   // the same as a 32-bit type: f32 for f16
 alias I = i32;   // indices: i32 or u32
 const WG: u32 = 256u;
 
 struct Params {
   count: u32,    // elements of out
   n: u32, m: u32, inner: u32,
+  outside: u32,  // bits of what stands for an element that does not exist
   x_offset: u32, index_offset: u32,
 }
 
@@ -24,6 +27,11 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
   }
   let i = e % params.inner;
   let row = e / params.inner;
-  let k = u32(clamp(index[params.index_offset + row % params.m], I(0), I(params.n - 1u)));
+  // A negative index becomes a large one.
+  let k = u32(index[params.index_offset + row % params.m]);
+  if (k >= params.n) {
+    out[e] = T(bitcast<C>(params.outside));
+    return;
+  }
   out[e] = x[params.x_offset + ((row / params.m) * params.n + k) * params.inner + i];
 }

@@ -12,11 +12,16 @@ fn is_inf(x: f32) -> bool {
   return (bitcast<u32>(x) & 0x7fffffffu) == 0x7f800000u;
 }
 
-fn sign_(x: f32) -> f32 {
-  return select(sign(x), x, is_nan(x));
+fn is_finite(x: f32) -> bool {
+  return (bitcast<u32>(x) & 0x7f800000u) != 0x7f800000u;
 }
 
-// SwiftShader's exp makes infinity of NaN, its log ignores the sign.
+// 0 of NaN, as in PyTorch.
+fn sign_(x: f32) -> f32 {
+  return select(0.0, 1.0, x > 0.0) - select(0.0, 1.0, x < 0.0);
+}
+
+// SwiftShader's exp makes infinity of NaN, its log ignores the sign and is finite at 0.
 fn exp_(x: f32) -> f32 {
   return select(exp(x), x, is_nan(x));
 }
@@ -34,6 +39,9 @@ fn not_a_number(x: f32) -> f32 {
 }
 
 fn log_(x: f32) -> f32 {
+  if (x == 0.0) {
+    return -1.0 / abs(x);
+  }
   return select(log(x), not_a_number(x), x < 0.0 || is_nan(x));
 }
 
@@ -53,6 +61,30 @@ fn sqrt_(x: f32) -> f32 {
 
 fn rsqrt_(x: f32) -> f32 {
   return 1.0 / sqrt(x);
+}
+
+// The sine of x and a number of quarter turns: WGSL promises 2^-11 for its own, and only within half a turn. Whole quarters are taken from x (a quarter
+// in three parts, so that the products are exact), series give the rest. Where f32 has no such digits the builtins have a say.
+fn wave(x: f32, ahead: u32) -> f32 {
+  if (abs(x) > 10000.0) {
+    return select(select(sin(x), cos(x), ahead == 1u), not_a_number(x), is_inf(x));
+  }
+  let quarters = round(x * 0.63661975);
+  let t = ((x - quarters * 1.5703125) - quarters * 0.0004837512969970703) - quarters * 7.549789954891882e-8;
+  let s = t * t;
+  let turn = bitcast<u32>(i32(quarters)) + ahead;
+  let sine = t * (1.0 - s * (0.16666667 - s * (0.008333334 - s * (0.0001984127 - s * 0.0000027557319))));
+  let cosine = 1.0 - s * (0.5 - s * (0.041666668 - s * (0.0013888889 - s * 0.000024801587)));
+  let y = select(sine, cosine, (turn & 1u) == 1u);
+  return select(y, -y, (turn & 2u) == 2u);
+}
+
+fn sin_(x: f32) -> f32 {
+  return wave(x, 0u);
+}
+
+fn cos_(x: f32) -> f32 {
+  return wave(x, 1u);
 }
 
 // exp(2x) overflows from 44 on; beyond 10 the result is 1 in f32. Near 0 the quotient cancels: a series there.
@@ -86,7 +118,7 @@ fn erf_(x: f32) -> f32 {
   let series = 1.1283791671 * x * (1.0 - s * (0.33333333333 - s * (0.1 - s * (0.02380952381 - s * (0.00462962963 - s * 0.000757575758)))));
   let t = 1.0 / (1.0 + 0.3275911 * a);
   let tail = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429)))) * exp(-s);
-  return select(sign(x) * (1.0 - tail), series, a < 0.5);
+  return select(select(1.0 - tail, tail - 1.0, x < 0.0), series, a < 0.5);
 }
 
 fn gelu_(x: f32) -> f32 {
@@ -102,7 +134,7 @@ fn relu_(x: f32) -> f32 {
 }
 
 fn leaky_relu_(x: f32, slope: f32) -> f32 {
-  return select(x, x * slope, x < 0.0);
+  return select(x * slope, x, x > 0.0);
 }
 
 fn elu_(x: f32, alpha: f32) -> f32 {
@@ -122,7 +154,11 @@ fn clamp_(x: f32, low: f32, high: f32) -> f32 {
   return select(min_(max_(x, low), high), x, is_nan(x));
 }
 
-// WGSL's pow is undefined for negative bases; whole exponents have a value there.
+fn is_odd(x: f32) -> bool {
+  return floor(x) == x && floor(x * 0.5) * 2.0 != x;
+}
+
+// WGSL's pow is undefined for negative bases; whole exponents have a value there, and so has -inf.
 fn pow_(x: f32, y: f32) -> f32 {
   if (y == 0.0 || x == 1.0 || (x == -1.0 && is_inf(y))) {
     return 1.0;
@@ -142,19 +178,19 @@ fn pow_(x: f32, y: f32) -> f32 {
   if (y == 3.0) {
     return x * x * x;
   }
-  if (y == 0.5) {
-    return sqrt(x);
-  }
   if (y == -1.0) {
     return 1.0 / x;
+  }
+  // Drivers' pow at 0 is 0 for a negative y, or 1 for a small one.
+  if (x == 0.0) {
+    let signed = select(abs(x), x, is_odd(y));
+    return select(signed, 1.0 / signed, y < 0.0);
   }
   let magnitude = pow(abs(x), y);
   if (x >= 0.0) {
     return magnitude;
   }
-  let whole = floor(y) == y;
-  let odd = whole && floor(y * 0.5) * 2.0 != y;
-  return select(not_a_number(y), select(magnitude, -magnitude, odd), whole);
+  return select(not_a_number(y), select(magnitude, -magnitude, is_odd(y)), floor(y) == y || is_inf(x));
 }
 
 fn floor_div_i(a: i32, b: i32) -> i32 {
@@ -162,8 +198,48 @@ fn floor_div_i(a: i32, b: i32) -> i32 {
   return select(q, q - 1, a % b != 0 && (a < 0) != (b < 0));
 }
 
+// a - trunc(a / b) * b, exactly, as C has it: a quotient in floats may be off by one, and then so is the remainder by b. The mantissa of a is shifted up
+// by the difference of the exponents, eight bits at a time, and each time what divides is taken away.
+fn fmod_(a: f32, b: f32) -> f32 {
+  let x = bitcast<u32>(a) & 0x7fffffffu;
+  let y = bitcast<u32>(b) & 0x7fffffffu;
+  // Below 2^-126 a divisor counts as 0.
+  if (x >= 0x7f800000u || y > 0x7f800000u || y < 0x00800000u) {
+    return not_a_number(a);
+  }
+  if (x < y) {
+    return a;
+  }
+  let divisor = (y & 0x7fffffu) | 0x800000u;
+  var rest = ((x & 0x7fffffu) | 0x800000u) % divisor;
+  for (var left = (x >> 23u) - (y >> 23u); left > 0u; left -= min(left, 8u)) {
+    rest = (rest << min(left, 8u)) % divisor;
+  }
+  // 2^-23, and the power of 2 in b.
+  let magnitude = f32(rest) * 1.1920929e-7 * bitcast<f32>(y & 0x7f800000u);
+  return select(magnitude, -magnitude, a < 0.0);
+}
+
+// Does a remainder of fmod_ have the other sign than the divisor?
+fn rounds_down(rest: f32, b: f32) -> bool {
+  return rest != 0.0 && (rest < 0.0) != (b < 0.0);
+}
+
+fn floor_div_(a: f32, b: f32) -> f32 {
+  if (b == 0.0) {
+    return a / b;
+  }
+  // -1 or 0, which has the sign of a / b.
+  if (abs(a) < abs(b)) {
+    return select(trunc(0.5 * (a / b)), -1.0, rounds_down(a, b));
+  }
+  let rest = fmod_(a, b);
+  return round((a - rest) / b) - select(0.0, 1.0, rounds_down(rest, b));
+}
+
 fn remainder_(a: f32, b: f32) -> f32 {
-  return a - floor(a / b) * b;
+  let rest = fmod_(a, b);
+  return select(rest, rest + b, rounds_down(rest, b));
 }
 
 fn remainder_i(a: i32, b: i32) -> i32 {

@@ -55,22 +55,28 @@ fn gate_activation() -> u32 {
   return GATE;
 }
 
+fn is_nan(x: vec4f) -> vec4<bool> {
+  return (bitcast<vec4u>(x) & vec4u(0x7fffffffu)) > vec4u(0x7f800000u);
+}
+
+// NaN stays NaN.
 fn activate(x: vec4f) -> vec4f {
-  if (activation() == 1u) { return max(x, vec4f(0.0)); }
+  if (activation() == 1u) { return select(x, vec4f(0.0), x < vec4f(0.0)); }
   if (activation() == 2u) { return select(params.slope * x, x, x > vec4f(0.0)); }
-  if (activation() == 3u) { return tanh(clamp(x, vec4f(-15.0), vec4f(15.0))); }
+  if (activation() == 3u) { return select(tanh(clamp(x, vec4f(-15.0), vec4f(15.0))), x, is_nan(x)); }
   if (activation() == 4u) {
     let e = exp(-abs(x));
-    return select(e, vec4f(1.0), x >= vec4f(0.0)) / (1.0 + e);
+    return select(select(e, vec4f(1.0), x >= vec4f(0.0)) / (1.0 + e), x, is_nan(x));
   }
   return x;
 }
 
-fn slopeAt(y: vec4f) -> vec4f {
-  if (gate_activation() == 1u) { return select(vec4f(0.0), vec4f(1.0), y > vec4f(0.0)); }
-  if (gate_activation() == 2u) { return select(vec4f(params.slope), vec4f(1.0), y > vec4f(0.0)); }
-  if (gate_activation() == 3u) { return 1.0 - y * y; }
-  return y * (1.0 - y);
+// A gradient past an activation, by the activation's output y.
+fn gated(value: vec4f, y: vec4f) -> vec4f {
+  if (gate_activation() == 1u) { return select(value, vec4f(0.0), y <= vec4f(0.0)); }
+  if (gate_activation() == 2u) { return value * select(vec4f(params.slope), vec4f(1.0), y > vec4f(0.0)); }
+  if (gate_activation() == 3u) { return value * (1.0 - y * y); }
+  return value * (y * (1.0 - y));
 }
 
 // Four neighbours of a row of C, of which `count` exist: `at` counts elements of the dense batch of results.
@@ -84,7 +90,7 @@ fn finish(sum: vec4f, at: u32, column: u32, count: u32) {
   value = activate(value);
   if (gate_activation() != 0u) {
     let i = params.gate_offset + at + there;
-    value *= slopeAt(vec4f(f32(gate[i.x]), f32(gate[i.y]), f32(gate[i.z]), f32(gate[i.w])));
+    value = gated(value, vec4f(f32(gate[i.x]), f32(gate[i.y]), f32(gate[i.z]), f32(gate[i.w])));
   }
   let i = params.c_offset + at;
   c[i] = T(value.x);

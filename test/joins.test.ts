@@ -1,5 +1,5 @@
-// Joining and padding against plain arrays of random shapes, and what is refused.
-import { cat, pad, stack, type Tensor, tensor, zeros } from '@bms/tensor'
+// Joining and padding of random shapes, against plain arrays.
+import { cat, pad, type Tensor, tensor } from '@bms/tensor'
 import fc from 'fast-check'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -24,65 +24,30 @@ async function same(actual: Tensor, expected: Nd): Promise<void> {
 
 const shapes = (least = 0, most = 4): fc.Arbitrary<number[]> => fc.array(fc.integer({ min: 0, max: 4 }), { minLength: least, maxLength: most })
 
-test('cat and stack', async () => {
+test('cat', async () => {
+  const sizes = fc.array(fc.integer({ min: 0, max: 3 }), { minLength: 1, maxLength: 4 })
   await fc.assert(
-    fc.asyncProperty(shapes(1), fc.nat(9), fc.array(fc.integer({ min: 0, max: 3 }), { minLength: 1, maxLength: 4 }), async (shape, a, sizes) => {
-      const d = a % shape.length
-      const parts = sizes.map((s) => nd.iota(shape.map((v, i) => (i === d ? s : v))))
-      const whole = cat(
-        parts.map((p, i) => dense(p).add(i * 100)),
-        d,
-      )
-      const expected = nd.from(
-        shape.map((v, i) => (i === d ? sizes.reduce((x, y) => x + y, 0) : v)),
-        (c) => {
-          let at = c[d]!
-          let k = 0
-          while (at >= sizes[k]!) at -= sizes[k++]!
-          return (
-            nd.pick(
-              { shape: parts[k]!.shape.map((s) => (s === 1 ? 1 : s)), data: parts[k]!.data },
-              c.map((v, i) => (i === d ? at : v)),
-            ) +
-            k * 100
-          )
-        },
-      )
-      await same(whole, expected)
+    fc.asyncProperty(shapes(1), fc.nat(9), sizes, async (shape, a, list) => {
+      const dim = a % shape.length
+      const parts = list.map((size, k) => nd.zip((v) => v + 1000 * k, nd.iota(shape.with(dim, size))))
+      await same(cat(parts.map(dense), dim - shape.length), nd.cat(parts, dim))
     }),
     options,
   )
-  const [a, b] = [tensor([1, 2]), tensor([3, 4])]
-  await same(stack([a, b]), { shape: [2, 2], data: [1, 2, 3, 4] })
-  await same(stack([a, b], -1), { shape: [2, 2], data: [1, 3, 2, 4] })
-  assert.is(cat([a, tensor([1], { dtype: 'i32' })]).dtype, 'f32')
-  close(await cat([tensor([true]), tensor([5], { dtype: 'i32' })]).data(), [1, 5], 0)
-  assert.throws(() => cat([]), /at least one tensor is needed/)
-  assert.throws(() => cat([zeros([2, 3]), zeros([2, 4])]), /cat: shapes \[2, 3\], \[2, 4\] differ in another dim than 0/)
-  assert.throws(() => cat([zeros([]), zeros([])]), /a scalar has no dims/)
 })
 
 test('pad adds and cuts', async () => {
   const amount = fc.integer({ min: -2, max: 3 })
   await fc.assert(
     fc.asyncProperty(shapes(1, 3), fc.array(fc.tuple(amount, amount), { maxLength: 3 }), async (shape, list) => {
-      const pairs = list.slice(0, shape.length)
-      const before = shape.map((_, d) => pairs[shape.length - 1 - d]?.[0] ?? 0)
-      const after = shape.map((_, d) => pairs[shape.length - 1 - d]?.[1] ?? 0)
-      const out = shape.map((s, d) => s + before[d]! + after[d]!)
-      fc.pre(out.every((s) => s >= 0))
+      const padding = list.slice(0, shape.length).flat()
+      fc.pre(shape.every((s, d) => s + (padding[2 * (shape.length - 1 - d)] ?? 0) + (padding[2 * (shape.length - 1 - d) + 1] ?? 0) >= 0))
       const x = nd.iota(shape)
-      const expected = nd.from(out, (c) => {
-        const at = c.map((v, d) => v - before[d]!)
-        return at.every((v, d) => v >= 0 && v < shape[d]!) ? x.data[nd.iota(shape).data.length ? at.reduce((n, v, d) => n * shape[d]! + v, 0) : 0]! : -7
-      })
-      await same(pad(dense(x), pairs.flat(), -7), expected)
-      await same(pad(dense(x).flip(0).contiguous().flip(0), pairs.flat(), -7), expected)
+      await same(pad(dense(x), padding, -7), nd.pad(x, padding, -7))
+      await same(pad(dense(x).flip(0).contiguous().flip(0), padding, -7), nd.pad(x, padding, -7))
     }),
     options,
   )
-  assert.throws(() => pad(zeros([2]), [1]), /padding is pairs of whole numbers for the last dims of \[2\], got \[1\]/)
-  assert.throws(() => pad(zeros([2]), [-3, 0]), /cuts more than \[2\] has/)
 })
 
 test.run()

@@ -32,6 +32,15 @@ test('clipping by norm is that of PyTorch, pure and in place; by value too', asy
   close(await optim.clipGradValue([tensor([-3, 0.5, 2])], tensor(1.5))[0]!.data(), [-1.5, 0.5, 1.5])
 })
 
+test('clipping f16: squares are summed in f32', async () => {
+  const device = await ready()
+  if (!device.features.has('shader-f16')) return
+  const { grads, norm } = optim.clipGradNorm([tensor([300, 400], { dtype: 'f16' })], 5)
+  assert.equal([grads[0]!.dtype, norm.dtype], ['f16', 'f32'])
+  close(await norm.data(), [500], 0)
+  close(await grads[0]!.data(), [3, 4], 1e-3)
+})
+
 test('moving averages: warm-up, many tensors, copies, exchange and state', async () => {
   const module = new nn.Sequential(new nn.Linear(2, 3), new nn.Linear(3, 3), new nn.Linear(3, 2), new nn.Linear(2, 1))
   const twin = new nn.Sequential(new nn.Linear(2, 3), new nn.Linear(3, 3), new nn.Linear(3, 2), new nn.Linear(2, 1))

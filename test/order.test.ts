@@ -1,5 +1,5 @@
-// argmax, argmin, sort, argsort, topk and cumsum against plain loops: every dim, every algorithm, NaN and infinities.
-import { argmax, argmin, argsort, compile, cumsum, type DType, sort, type Tensor, tensor, topk, zeros } from '@bms/tensor'
+// What the table of ops does not show of ordering: every algorithm of argmax, argmin, sort and cumsum, with rows of any length and awkward values.
+import { argmax, argmin, argsort, compile, cumsum, type DType, sort, type Tensor, tensor, topk } from '@bms/tensor'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { lines, product, seeded } from './helpers/arrays.js'
@@ -74,18 +74,6 @@ test('argmax and argmin: every dim, flattened, both algorithms', async () => {
       close(await argmax(scrambled(t), undefined, false, { algorithm }).data(), [all], 0)
     }
   }
-  const wide = argmax(
-    tensor([
-      [1, 2],
-      [3, 0],
-    ]),
-    undefined,
-    true,
-  )
-  assert.equal(wide.shape, [1, 1])
-  assert.is(await wide.item(), 2)
-  assert.is(await tensor(4).argmax().item(), 0)
-  assert.is(await tensor(4).argmin(-1).item(), 0)
 })
 
 test('argmax and argmin of integers, booleans, equal elements, infinities', async () => {
@@ -123,7 +111,7 @@ test('sort: every dim and algorithm, stable, NaN largest', async () => {
   }
 })
 
-test('sort: other dtypes, empty and scalar', async () => {
+test('sort: integers of all sizes', async () => {
   const ints = Int32Array.from({ length: 3000 }, () => Math.floor((random() - 0.5) * 2 ** 32))
   for (const n of [50, 700, 3000]) {
     const part = ints.slice(0, n)
@@ -135,13 +123,6 @@ test('sort: other dtypes, empty and scalar', async () => {
     const words = Uint32Array.from(part, (v) => v >>> 0)
     close(await tensor(words).sort(0, true).values.data(), sortReference(words, [n], 0, true).values, 0)
   }
-  const flags = sort(tensor([true, false, true]))
-  assert.is(flags.values.dtype, 'bool')
-  close(await flags.values.data(), [0, 1, 1], 0)
-  close(await flags.indices.data(), [1, 0, 2], 0)
-  assert.equal(sort(zeros([3, 0])).indices.shape, [3, 0])
-  assert.is(await sort(tensor(5)).values.item(), 5)
-  assert.is(await argsort(tensor(5)).item(), 0)
 })
 
 test('sort: a long row', async () => {
@@ -150,45 +131,6 @@ test('sort: a long row', async () => {
   const { values, indices } = sort(tensor(x))
   close(await values.data(), expected.values, 0)
   close(await indices.data(), expected.indices, 0)
-})
-
-test('topk', async () => {
-  const shape = [4, 130, 3]
-  const x = awkward(product(shape))
-  const t = tensor(x, { shape })
-  for (let dim = 0; dim < 3; dim++) {
-    for (const largest of [true, false]) {
-      const sorted = sortReference(x, shape, dim, largest)
-      for (const k of [0, 1, 3, shape[dim]!]) {
-        if (k > shape[dim]!) continue
-        const { values, indices } = topk(t, k, dim, largest)
-        assert.equal(
-          values.shape,
-          shape.map((s, d) => (d === dim ? k : s)),
-        )
-        assert.ok(values.isContiguous)
-        if (k === 0) continue
-        const picked = lines(shape, dim).map((line) => line.slice(0, k))
-        const outLines = lines(values.shape, dim)
-        const [v, i] = [await values.data(), await indices.data()]
-        picked.forEach((line, l) => {
-          close(
-            outLines[l]!.map((p) => v[p]!),
-            line.map((p) => sorted.values[p]!),
-            0,
-          )
-          close(
-            outLines[l]!.map((p) => i[p]!),
-            line.map((p) => sorted.indices[p]!),
-            0,
-          )
-        })
-      }
-    }
-  }
-  const best = tensor([3, 9, 4]).topk(2)
-  close(await best.values.data(), [9, 4], 0)
-  close(await best.indices.data(), [1, 2], 0)
 })
 
 test('cumsum: every dim and algorithm', async () => {
@@ -207,7 +149,7 @@ test('cumsum: every dim and algorithm', async () => {
   }
 })
 
-test('cumsum: integers, booleans, NaN and infinities, scalar', async () => {
+test('cumsum: integers, booleans, NaN and infinities', async () => {
   for (const algorithm of ['row', 'chunk'] as const) {
     const i = cumsum(tensor(Int32Array.of(5, -7, 2 ** 31 - 1, 10)), 0, { algorithm })
     assert.is(i.dtype, 'i32')
@@ -220,7 +162,6 @@ test('cumsum: integers, booleans, NaN and infinities, scalar', async () => {
     close(await cumsum(tensor([1, inf, 2, -inf, 3]), 0, { algorithm }).data(), [1, inf, inf, Number.NaN, Number.NaN], 0)
     close(await cumsum(tensor([1, Number.NaN, 2]), 0, { algorithm }).data(), [1, Number.NaN, Number.NaN], 0)
   }
-  assert.is(await tensor(3).cumsum().item(), 3)
 })
 
 test('compiled steps give the same, with passes in place on temporaries', async () => {
@@ -248,15 +189,6 @@ test('f16', async () => {
     Array.from({ length: 3000 }, (_, i) => (i + 1) / 4),
     1e-3,
   )
-})
-
-test('errors', () => {
-  assert.throws(() => argmax(zeros([0])), /argmax: the argmax of no elements is undefined: shape \[0\]/)
-  assert.throws(() => argmin(zeros([2, 0]), 1), /argmin: the argmin of no elements/)
-  assert.equal(argmax(zeros([0, 3]), 1).shape, [0])
-  assert.throws(() => sort(zeros([2]), 1), /sort: dim 1 is out of range/)
-  assert.throws(() => topk(zeros([2, 3]), 4), /topk: k is a whole number from 0 to the 3 elements/)
-  assert.throws(() => cumsum(zeros([2]), -2), /cumsum: dim -2 is out of range/)
 })
 
 test.run()

@@ -1,5 +1,5 @@
-// softmax, logSoftmax and logsumexp against float64, both algorithms, with rows of infinities and NaN.
-import { logSoftmax, logsumexp, softmax, type Tensor, tensor, zeros } from '@bms/tensor'
+// What the table of ops does not show of softmax, logSoftmax and logsumexp: both algorithms, with rows of infinities and NaN.
+import { logSoftmax, logsumexp, softmax, type Tensor, tensor } from '@bms/tensor'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { lines, product, seeded } from './helpers/arrays.js'
@@ -90,60 +90,6 @@ test('infinities and NaN, as PyTorch', async () => {
       close(await logsumexp(t, 1, false, { algorithm }).data(), [-inf, Math.log(2), inf, inf, nan, nan, nan, 5], 1e-6)
     }
   }
-})
-
-test('logsumexp over several dims', async () => {
-  const shape = [3, 4, 2, 5]
-  const x = Float32Array.from({ length: product(shape) }, () => (random() - 0.5) * 10)
-  const t = tensor(x, { shape })
-  for (const dims of [[1, 2], [0, 1, 2, 3], [0, 2], [-1, 0], [1, 3], []]) {
-    const which = dims.map((d) => (d < 0 ? d + 4 : d))
-    const groups = new Map<string, number[]>()
-    x.forEach((v, e) => {
-      const c = [Math.floor(e / 40), Math.floor(e / 10) % 4, Math.floor(e / 5) % 2, e % 5]
-      const key = c.filter((_, d) => !which.includes(d)).join()
-      groups.set(key, [...(groups.get(key) ?? []), v])
-    })
-    const expected = [...groups.values()].map(lse)
-    const out = logsumexp(t, dims)
-    assert.equal(
-      out.shape,
-      shape.filter((_, d) => !which.includes(d)),
-    )
-    close(await out.data(), expected, 2e-6)
-    const kept = logsumexp(scrambled(t), dims, true)
-    assert.equal(
-      kept.shape,
-      shape.map((s, d) => (which.includes(d) ? 1 : s)),
-    )
-    close(await kept.data(), expected, 2e-6)
-  }
-  close(await logsumexp(zeros([2, 0]), 1).data(), [-inf, -inf], 0)
-})
-
-test('defaults, scalars, integers, f16', async () => {
-  const t = tensor([
-    [1, 2],
-    [3, 5],
-  ])
-  close(await t.softmax().data(), await softmax(t, 1).data(), 0)
-  close(await t.logSoftmax().data(), await logSoftmax(t, 1).data(), 0)
-  close(await t.logsumexp().data(), await logsumexp(t, 1).data(), 0)
-  assert.is(await softmax(tensor(3)).item(), 1)
-  assert.is(await logSoftmax(tensor(3), 0).item(), 0)
-  assert.is(await logsumexp(tensor(3)).item(), 3)
-  const i = softmax(tensor(Int32Array.of(0, 0)))
-  assert.is(i.dtype, 'f32')
-  close(await i.data(), [0.5, 0.5])
-  const device = await ready()
-  if (device.features.has('shader-f16')) {
-    const h = tensor([1, 2, 3], { dtype: 'f16' })
-    assert.is(softmax(h).dtype, 'f16')
-    close(await softmax(h).data(), [0.09003, 0.24473, 0.66524], 1e-3)
-    close(await logsumexp(h).data(), [3.4076], 2e-3)
-  }
-  assert.throws(() => softmax(t, 2), /softmax: dim 2 is out of range/)
-  assert.throws(() => logsumexp(t, [0, 0]), /logsumexp: dims \[0, 0\] name a dim twice/)
 })
 
 test.run()

@@ -201,6 +201,17 @@ test('compiled batch norm moves its statistics in every step and counts batches'
   assert.is(await a.num_batches_tracked!.item(), 3)
 })
 
+test('normalising layers take f16 beyond where its squares end, and give f16', async () => {
+  const device = await ready()
+  if (!device.features.has('shader-f16')) return
+  const x = tensor([-300, 300, 300, -300], { dtype: 'f16', shape: [2, 2] })
+  for (const module of [new nn.BatchNorm1d(2), new nn.LayerNorm(2)]) {
+    const y = module.forward(x) as Tensor
+    assert.is(y.dtype, 'f16')
+    assert.equal(Array.from(await y.data()), [-1, 1, 1, -1])
+  }
+})
+
 test('modules refuse bad arguments', () => {
   assert.throws(() => new nn.Linear(0, 3), /Linear: inFeatures must be a whole number ≥ 1, got 0/)
   assert.throws(() => new nn.Linear(2, 3, { bais: true } as never), /unknown option "bais"; known: bias/)

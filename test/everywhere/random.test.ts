@@ -1,21 +1,6 @@
-// Random numbers: Philox against its published vectors and a host reference, the statistics of what is made of it, and that
-// eager draws continue one stream.
-import {
-  bernoulli,
-  compile,
-  dropoutMask,
-  manualSeed,
-  rand,
-  randint,
-  randLike,
-  randn,
-  randnLike,
-  randomBits,
-  randperm,
-  type Tensor,
-  tensor,
-  zeros,
-} from '@bms/tensor'
+// What the table of ops does not show of random numbers: that the words are Philox's and what is made of each, by its published vectors and a host
+// reference; tails; and that eager and compiled draws continue one stream.
+import { bernoulli, compile, dropoutMask, manualSeed, rand, randint, randn, randomBits, randperm, type Tensor, tensor, zeros } from '@bms/tensor'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { close, ready } from '../helpers/device.js'
@@ -46,8 +31,6 @@ function words(seed: number, n: number, block = 0): number[] {
 }
 
 const mean = (x: ArrayLike<number>): number => Array.from(x).reduce((a, b) => a + b, 0) / x.length
-const moment = (x: ArrayLike<number>, k: number): number => mean(Array.from(x, (v) => v ** k))
-
 test.before(async () => {
   await ready()
 })
@@ -104,21 +87,17 @@ test('each draw takes ceil(n / 4) blocks, whatever it makes', async () => {
   )
 })
 
-test('rand: 24 bits of each word, in [0, 1)', async () => {
+test('rand: 24 bits of each word', async () => {
   manualSeed(3)
-  const x = await rand([101, 997]).data()
+  const x = await rand([101, 97]).data()
   close(
     x,
     words(3, x.length).map((w) => (w >>> 8) * 2 ** -24),
     0,
   )
-  assert.ok(Math.min(...x.slice(0, 50000)) >= 0 && Math.max(...x.slice(0, 50000)) < 1)
-  close([mean(x), moment(x, 2)], [1 / 2, 1 / 3], 0.005)
-  assert.equal(rand([2, 3]).shape, [2, 3])
-  assert.is((await rand([]).data()).length, 1)
 })
 
-test('randn: Box-Muller of the words; mean, variance, kurtosis, tails', async () => {
+test('randn: Box-Muller of the words, and its tails', async () => {
   manualSeed(11)
   const n = 400_003
   const x = await randn([n]).data()
@@ -130,45 +109,37 @@ test('randn: Box-Muller of the words; mean, variance, kurtosis, tails', async ()
     expected.push(r * Math.cos(angle), r * Math.sin(angle))
   }
   close(x.slice(0, w.length), expected, 3e-6)
-  assert.ok(x.every(Number.isFinite))
-  close([mean(x), moment(x, 2), moment(x, 3), moment(x, 4)], [0, 1, 0, 3], 0.02)
   const beyond = (s: number): number => x.filter((v) => Math.abs(v) > s).length / n
-  close([beyond(1), beyond(2), beyond(3)], [0.3173, 0.0455, 0.0027], 0.003)
+  // 10 of a right generator's standard errors.
+  close([beyond(2), beyond(3)], [0.0455, 0.0027], 0.003)
   assert.ok(beyond(4) > 2e-5 && beyond(4) < 1.4e-4, `beyond 4 sigma: ${beyond(4)}`)
-  // Neighbours are independent.
-  let product = 0
-  for (let i = 0; i + 1 < n; i++) product += x[i]! * x[i + 1]!
-  close([product / n], [0], 0.01)
 })
 
-test('randint: all values, equally often; bounds', async () => {
-  manualSeed(5)
-  const x = await randint(-3, 4, [70_001]).data()
+test('randint: the words scaled, up to their whole range', async () => {
+  const of = async (low: number, high: number, dtype: 'i32' | 'u32' = 'i32') => {
+    manualSeed(5)
+    return randint(low, high, [999], { dtype }).data()
+  }
+  const w = words(5, 999)
+  const x = await of(-3, 4)
   assert.ok(x instanceof Int32Array)
   close(
     x,
-    words(5, x.length).map((w) => -3 + Math.floor((w / 2 ** 32) * 7)),
+    w.map((v) => -3 + Math.floor((v / 2 ** 32) * 7)),
     0,
   )
-  for (let v = -3; v < 4; v++) close([x.filter((y) => y === v).length / x.length], [1 / 7], 0.005)
-  manualSeed(5)
-  const whole = await randint(0, 2 ** 32, [9], { dtype: 'u32' }).data()
-  close(whole, words(5, 9), 0)
-  manualSeed(5)
+  close(await of(0, 2 ** 32, 'u32'), w, 0)
   close(
-    await randint(-(2 ** 31), 2 ** 31, [9]).data(),
-    words(5, 9).map((w) => w - 2 ** 31),
+    await of(-(2 ** 31), 2 ** 31),
+    w.map((v) => v - 2 ** 31),
     0,
   )
-  const f = randint(10, 12, [100], { dtype: 'f32' })
-  assert.is(f.dtype, 'f32')
-  assert.ok((await f.data()).every((v) => v === 10 || v === 11))
-  assert.throws(() => randint(3, 3, [2]), /randint: whole numbers with low < high/)
-  assert.throws(() => randint(0, 2, [2], { dtype: 'bool' }), /randint: gives i32/)
+  const f = await randint(10, 12, [100], { dtype: 'f32' }).data()
+  assert.ok(f.every((v) => v === 10 || v === 11))
 })
 
-test('randperm: permutations, all of them', async () => {
-  for (const n of [0, 1, 2, 63, 257, 5000]) {
+test('randperm: long ones, and all short ones', async () => {
+  for (const n of [257, 5000]) {
     const p = await randperm(n).data()
     close(
       Array.from(p).sort((a, b) => a - b),
@@ -183,45 +154,21 @@ test('randperm: permutations, all of them', async () => {
   }
   assert.is(seen.size, 6)
   assert.ok([...seen.values()].every((c) => c > 25))
-  manualSeed(1)
-  const a = await randperm(100).data()
-  manualSeed(1)
-  assert.equal(await randperm(100).data(), a)
 })
 
-test('bernoulli and dropoutMask', async () => {
+test('bernoulli and dropoutMask: certain, impossible, and a tensor of probabilities', async () => {
   manualSeed(2)
-  for (const p of [0, 0.25, 0.9, 1]) {
-    const x = await bernoulli(p, [20_001]).data()
-    assert.ok(x.every((v) => v === 0 || v === 1))
-    close([mean(x)], [p], p === 0 || p === 1 ? 0 : 0.01)
-    const m = await dropoutMask([20_001], p).data()
-    const keep = Math.fround(1 / (1 - p))
-    assert.ok(m.every((v) => v === 0 || Math.abs(v - keep) < 1e-5))
-    if (p < 1) close([mean(m)], [1], 0.05)
-  }
+  const all = async (t: Tensor, value: number): Promise<void> => assert.ok((await t.data()).every((v) => v === value))
+  await all(bernoulli(0, [999]), 0)
+  await all(bernoulli(1, [999]), 1)
+  await all(dropoutMask([999], 0), 1)
+  await all(dropoutMask([999], 1), 0)
+  const keep = Math.fround(1 / (1 - 0.9))
+  assert.ok((await dropoutMask([999], 0.9).data()).every((v) => v === 0 || Math.abs(v - keep) < 1e-5))
   const probabilities = tensor([[0, 1, 0.5]])
   const x = await bernoulli(probabilities, [4000, 3]).data()
   for (let j = 0; j < 3; j++) close([mean(x.filter((_, i) => i % 3 === j))], [[0, 1, 0.5][j]!], 0.03)
   assert.equal(bernoulli(probabilities).shape, [1, 3])
-  assert.throws(() => bernoulli(1.5, [2]), /bernoulli: a probability from 0 to 1/)
-  assert.throws(() => dropoutMask([2], Number.NaN), /dropoutMask: a probability/)
-  assert.throws(() => bernoulli(0.5), /bernoulli: a shape is needed/)
-})
-
-test('like, dtypes, errors', async () => {
-  const device = await ready()
-  assert.equal([randLike(zeros([2, 3])).shape, randnLike(zeros([4])).shape], [[2, 3], [4]])
-  assert.is(randLike(zeros([2], { dtype: 'i32' })).dtype, 'f32')
-  if (device.features.has('shader-f16')) {
-    const x = await rand([4001], { dtype: 'f16' }).data()
-    assert.ok(x.every((v) => v >= 0 && v < 1))
-    close([mean(x)], [0.5], 0.03)
-    close([moment(await randn([4001], { dtype: 'f16' }).data(), 2)], [1], 0.1)
-  }
-  assert.throws(() => rand([2], { dtype: 'i32' }), /rand: gives f32 or f16, not i32/)
-  assert.throws(() => rand([-1]), /rand: a shape is a list of whole numbers/)
-  assert.throws(() => manualSeed(-1), /manualSeed: a seed is a whole number/)
 })
 
 test('a compiled step draws the same numbers as eager calls, in every replay', async () => {

@@ -10,9 +10,9 @@ const halves = currentDevice().features.has('shader-f16')
 
 for (const row of rows) {
   const test = suite(row.name)
-  for (const { kind, name, run } of row.cases()) {
+  for (const { kind, name, half, run } of row.cases()) {
     const title = `${name}: ${kind}`
-    if (kind === 'f16' && !halves) test.skip(title)
+    if (half && !halves) test.skip(title)
     else {
       test(title, async () => {
         await run()

@@ -27,7 +27,7 @@ const samples = rows
     torch,
     fingerprint: fingerprint(torch, values),
     // JSON has no NaN and no infinity: Python's float() reads their names.
-    inputs: values.map(({ shape, dtype, data, grad }) => ({ shape, dtype, grad: grad && !noGradient, data: data.map(String) })),
+    inputs: values.map(({ shape, dtype, data, grad }) => ({ shape, dtype, grad: grad && !noGradient, data: data.map((v) => (Object.is(v, -0) ? "-0" : String(v))) })),
   }))
 mkdirSync(dirname(process.argv[2]), { recursive: true })
 writeFileSync(process.argv[2], JSON.stringify(samples))

@@ -1,14 +1,25 @@
 // The tests that every sample of an op goes through.
 import { compile, currentDevice, floatToHalf, grad, gradcheck, gradgradcheck, halfToFloat, noGrad, type Tensor, tensor, tidy } from '@bms/nn'
 import { count } from '../support/figures.js'
-import { type Expected, same } from './compare.js'
+import { type Expected, same, type Tolerance } from './compare.js'
 import { goldenOf, weights } from './goldens.js'
 import type { Prepared } from './op.js'
 import { dense, expandedValues, type Input, type LayoutName, layouts, strided } from './values.js'
 
-export type Check = 'forward' | 'torch' | 'torch gradient' | 'layouts' | 'gradcheck' | 'gradgradcheck' | 'compiled' | 'compiled gradient' | 'f16' | 'memory'
+export type Check =
+  | 'forward'
+  | 'torch'
+  | 'torch gradient'
+  | 'layouts'
+  | 'gradcheck'
+  | 'gradgradcheck'
+  | 'compiled'
+  | 'compiled gradient'
+  | 'state'
+  | 'f16'
+  | 'memory'
 
-const list = <T>(x: T | readonly T[]): readonly T[] => (Array.isArray(x) ? x : [x as T])
+export const list = <T>(x: T | readonly T[]): readonly T[] => (Array.isArray(x) ? x : [x as T])
 
 /** Finite differences cost two runs an element. */
 const SMALL = 12
@@ -45,12 +56,12 @@ async function sameAll(
   what: string,
   actual: readonly (Tensor | null)[],
   expected: readonly (Expected | null)[],
-  tolerance?: number,
+  tolerance = s.tolerance,
 ): Promise<void> {
   for (const [i, e] of expected.entries()) {
     const a = actual[i]
     if (!a !== !e) throw new Error(`${s.key}: ${what} ${i}: ${a ? 'is there' : 'is missing'}, expected the contrary`)
-    if (a && e) await same(`${s.key}: ${what} ${i}`, a, e, tolerance ?? s.tolerance?.value)
+    if (a && e) await same(`${s.key}: ${what} ${i}`, a, e, tolerance)
   }
 }
 
@@ -86,7 +97,7 @@ async function torchGradient(s: Prepared): Promise<void> {
     for (const [i, g] of results.entries()) {
       const expected = golden(`${name}${i}`) ?? { shape: inputs[i]!.shape, data: new Float32Array(inputs[i]!.size) }
       if (golden(`${name}${i}`)) count('goldens')
-      if (g) await same(`${s.key}: ${name === 'g' ? 'gradient' : 'second gradient'} ${i} (PyTorch)`, g, expected, s.tolerance?.value)
+      if (g) await same(`${s.key}: ${name === 'g' ? 'gradient' : 'second gradient'} ${i} (PyTorch)`, g, expected, s.tolerance)
       else if (Array.from(expected.data).some((v) => v !== 0)) throw new Error(`${s.key}: no ${name}${i}, PyTorch has one`)
     }
   }
@@ -151,10 +162,26 @@ async function compiled(s: Prepared, gradients: boolean): Promise<void> {
   }
 }
 
+/** A tensor outside of the step is overwritten by each run of it, as by the eager op. */
+async function state(s: Prepared): Promise<void> {
+  const write = (target: Tensor, rest: readonly Tensor[]): void => s.inPlace!(target, ...rest)
+  const [target, expected] = [dense(s.values[0]!), dense(s.values[0]!)]
+  const step = compile((...rest: Tensor[]) => write(target, rest))
+  try {
+    for (const values of [s.values, s.others, s.values]) {
+      const rest = values.slice(1).map((v) => dense(v))
+      step(...rest)
+      write(expected, rest)
+      await sameAll(s, 'state', [target], [await host(expected)])
+    }
+  } finally {
+    step.dispose()
+  }
+}
+
 const halved = (x: Input): Input => ({ ...x, data: x.data.map((v) => halfToFloat(floatToHalf(v))) })
 
-/** Half precision: 11 bits of each value, and of each of the few roundings on the way. */
-const HALF = 4 / 2048
+const HALF: Tolerance = { value: 4 / 2048, why: 'half precision: 11 bits of each value, and of each of the few roundings on the way' }
 
 /** f16 in, f16 out, the same values but for rounding as f32 gives for the same inputs. */
 async function half(s: Prepared): Promise<void> {
@@ -203,6 +230,7 @@ export const checks: Record<Check, { applies: (s: Prepared) => boolean; run: (s:
   gradgradcheck: { applies: (s) => hasGradient(s) && isSmall(s), run: async (s) => void (await gradgradcheck(checked(s), tensors(s), differences)) },
   compiled: { applies: () => true, run: (s) => compiled(s, false) },
   'compiled gradient': { applies: hasGradient, run: (s) => compiled(s, true) },
+  state: { applies: (s) => s.inPlace !== undefined, run: state },
   f16: { applies: floats, run: half },
   memory: { applies: () => true, run: memory },
 }

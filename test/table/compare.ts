@@ -6,10 +6,12 @@ import { sawError } from '../support/figures.js'
 export interface Tolerance {
   value: number
   why: string
+  /** Relative to max(1, |expected|) of each element instead of the scale of the array: for values of every size side by side. */
+  each?: boolean
 }
 
 /** Of f32 results, relative to the largest expected magnitude. */
-export const defaultTolerance = 1e-5
+export const defaultTolerance = { value: 1e-5 }
 
 export interface Expected {
   shape: readonly number[]
@@ -17,21 +19,23 @@ export interface Expected {
 }
 
 /** Throws unless the tensor has the shape and, within tolerance · scale, the values; NaN and infinities must stand where they are expected. */
-export async function same(what: string, actual: Tensor, expected: Expected, tolerance: number = defaultTolerance): Promise<void> {
+export async function same(what: string, actual: Tensor, expected: Expected, tolerance: Pick<Tolerance, 'value' | 'each'> = defaultTolerance): Promise<void> {
   if (formatShape(actual.shape) !== formatShape(expected.shape))
     throw new Error(`${what}: shape ${formatShape(actual.shape)}, expected ${formatShape(expected.shape)}`)
   const values = await actual.data()
-  const { data } = expected
+  // What overflows in f32 is infinite: float64 has the number.
+  const data = values instanceof Float32Array ? Float32Array.from(expected.data) : expected.data
   let scale = 1e-3
   for (let i = 0; i < data.length; i++) if (Number.isFinite(data[i]!)) scale = Math.max(scale, Math.abs(data[i]!))
   let worst = 0
   for (let i = 0; i < data.length; i++) {
     const [a, e] = [values[i]!, data[i]!]
     if (Object.is(a, e) || a === e) continue
-    const error = Math.abs(a - e) / scale
-    if (!(error <= tolerance)) {
+    const of = tolerance.each ? Math.max(1, Math.abs(e)) : scale
+    const error = Math.abs(a - e) / of
+    if (!(error <= tolerance.value)) {
       throw new Error(
-        `${what}: element ${i} of ${formatShape(actual.shape)} is ${a}, expected ${e} (off by ${error} of the scale ${scale}, allowed ${tolerance})`,
+        `${what}: element ${i} of ${formatShape(actual.shape)} is ${a}, expected ${e} (off by ${error} of the scale ${of}, allowed ${tolerance.value})`,
       )
     }
     worst = Math.max(worst, error)

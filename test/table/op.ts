@@ -3,22 +3,26 @@
 import type { DType, Tensor } from '@bms/nn'
 import { seeded } from '../helpers/arrays.js'
 import type { Nd } from '../helpers/nd.js'
-import { type Check, checks } from './checks.js'
+import { type Check, checks, list } from './checks.js'
 import type { Tolerance } from './compare.js'
 import type { Case, Row } from './row.js'
-import type { Input, Maker } from './values.js'
+import { type Input, type Maker, real } from './values.js'
 
 /** One way to call the op. */
 export interface Sample {
   name: string
   inputs: readonly Maker[]
   run: (...inputs: Tensor[]) => Tensor | readonly Tensor[]
+  /** What `run` does to a copy of its first input, where it writes in place: for a tensor that lives on outside of a compiled step. */
+  inPlace?: (target: Tensor, ...rest: Tensor[]) => void
   /** The same in float64. Needed where there is no `torch`. */
   reference?: (...inputs: Nd[]) => Nd | readonly Nd[]
   /** The same in Python; the inputs are a, b, c, … (float64), in scope are torch, F, nn and math. Its values and gradients are committed goldens. */
   torch?: string
   /** Of each output; one for all. Default f32. */
   dtype?: DType | readonly DType[]
+  /** Computes in half precision by itself. */
+  half?: boolean
   /** Of values and gradients. */
   tolerance?: Tolerance
   /** Checks that do not apply, each with its reason. */
@@ -90,22 +94,23 @@ export class OpRow implements Row {
   }
 
   cases(): Case[] {
-    const list = this.samples.flatMap((sample) =>
+    const found = this.samples.flatMap((sample) =>
       Object.entries(checks)
         .filter(([check, { applies }]) => !sample.skip?.[check as Check] && applies(sample))
-        .map(([kind, { run }]) => ({ kind, name: sample.key, run: () => run(sample) })),
+        .map(([kind, { run }]) => ({ kind, name: sample.key, half: kind === 'f16' || sample.half, run: () => run(sample) })),
     )
     const { errors } = this.spec
-    if (typeof errors === 'string') return list
+    if (typeof errors === 'string') return found
     return [
-      ...list,
+      ...found,
       ...errors.map(([call, code, message]) => ({ kind: 'errors', name: `${this.name}: ${message}`, run: () => checkError(call, code, message) })),
     ]
   }
 
   gaps(): string[] {
     const { lacks = {}, noGradient } = this.spec
-    const shapes = this.samples.flatMap((s) => s.values.map((v) => v.shape))
+    // What takes no tensors is judged by what it makes.
+    const shapes = this.samples.flatMap((s) => (s.values.length > 0 ? s.values : s.reference ? list(s.reference()) : []).map((v) => v.shape))
     const has = {
       empty: shapes.some((s) => s.includes(0)),
       one: shapes.some((s) => s.includes(1)),
@@ -121,7 +126,8 @@ export class OpRow implements Row {
   }
 }
 
-async function checkError(call: () => unknown, code: string, message: string): Promise<void> {
+/** Throws unless the call throws just this. */
+export async function checkError(call: () => unknown, code: string, message: string): Promise<void> {
   let error: unknown
   try {
     await call()
@@ -132,6 +138,26 @@ async function checkError(call: () => unknown, code: string, message: string): P
   if (!got) throw new Error(`nothing was thrown, expected ${code}: ${message}`)
   if (got.code !== code || got.message !== message) throw new Error(`thrown: ${got.code}: ${got.message}\nexpected: ${code}: ${message}`)
 }
+
+/** A sample in one line: the shape of its f32 input, what PyTorch calls it, the call and the reference. */
+export type OneLiner = readonly [
+  shape: readonly number[],
+  torch: string,
+  run: (x: Tensor) => Tensor | readonly Tensor[],
+  reference: (x: Nd) => Nd | readonly Nd[],
+  more?: Partial<Sample>,
+]
+
+/** Samples of such lines, named by their shapes and PyTorch's words. */
+export const oneLiners = (list: readonly OneLiner[]): Sample[] =>
+  list.map(([shape, torch, run, reference, more]) => ({
+    name: `[${shape}] ${torch}`,
+    inputs: [real(shape)],
+    run: (x) => run(x!),
+    reference: (x) => reference(x!),
+    torch,
+    ...more,
+  }))
 
 /** A row of the table. */
 export const op = (name: string, spec: OpSpec): OpRow => new OpRow(name, spec)

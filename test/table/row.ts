@@ -6,6 +6,8 @@ export interface Case {
   /** "forward", "gradcheck", …: cases of one kind are counted together. */
   kind: string
   name: string
+  /** Only where the adapter has half precision. */
+  half?: boolean
   run(): Promise<void>
 }
 

@@ -1,21 +1,8 @@
 // Softmax and its kin.
 import * as bms from '@bms/nn'
-import { type Nd, reduce, zip } from '../../helpers/nd.js'
+import { logSoftmax, logsumexp, type Nd, softmax } from '../../helpers/nd.js'
 import { type ErrorCase, op, type Sample } from '../op.js'
 import { fixed, given, real, whole } from '../values.js'
-
-const dimsOf = (x: Nd, dims: readonly number[]): number[] => (x.shape.length === 0 ? [] : dims.map((d) => (d + x.shape.length) % x.shape.length))
-
-/** log Σ exp along dims, which stay. */
-function logSumExp(x: Nd, dims: readonly number[]): Nd {
-  return reduce(x, dimsOf(x, dims), (v) => {
-    const top = Math.max(...v)
-    return Number.isFinite(top) ? top + Math.log(v.reduce((sum, e) => sum + Math.exp(e - top), 0)) : top
-  })
-}
-
-const logSoftmax = (x: Nd, dim: number): Nd => (x.data.length === 0 ? x : zip((v, s) => v - s, x, logSumExp(x, [dim])))
-const softmax = (x: Nd, dim: number): Nd => (x.data.length === 0 ? x : zip((v, s) => Math.exp(v - s), x, logSumExp(x, [dim])))
 
 /** The same samples for softmax and its logarithm. */
 function samples(name: 'softmax' | 'logSoftmax', torch: string, reference: (x: Nd, dim: number) => Nd): Sample[] {
@@ -59,6 +46,7 @@ const over = (shape: readonly number[], dims: number | readonly number[], keepdi
   name: `[${shape}] over ${dims}${keepdim ? ', kept' : ''}`,
   inputs: [real(shape, -3, 3)],
   run: (x) => (typeof dims === 'number' ? x!.logsumexp(dims, keepdim) : bms.logsumexp(x!, dims, keepdim)),
+  reference: (x) => logsumexp(x!, dims, keepdim),
   torch: `torch.logsumexp(a, ${JSON.stringify(dims)}, ${keepdim ? 'True' : 'False'})`,
 })
 
@@ -71,6 +59,10 @@ export const softmaxRows = [
       over([3, 4], 0, true),
       over([2, 3, 4], [0, 2]),
       over([2, 3, 4], [0, 1], true),
+      over([2, 1, 3, 2], [-1, 0]),
+      over([], -1),
+      // No dims: nothing is added up (in PyTorch, everything).
+      { ...over([2, 3], []), torch: undefined },
       over([0, 3], 1),
       {
         name: 'over nothing',
@@ -79,6 +71,6 @@ export const softmaxRows = [
         reference: () => ({ shape: [3], data: [Number.NEGATIVE_INFINITY, Number.NEGATIVE_INFINITY, Number.NEGATIVE_INFINITY] }),
       },
     ],
-    errors: refused('logsumexp'),
+    errors: [...refused('logsumexp'), [() => bms.logsumexp(bms.zeros([2, 3]), [0, -2]), 'SHAPE', 'logsumexp: dims [0, -2] name a dim twice']],
   }),
 ]

@@ -69,7 +69,7 @@ const flat: MapBackward = one((g) => zerosLike(g))
 const x = (ctx: MapContext): Tensor => ctx.arg(0) as Tensor
 const num = (a: Arg): number => a as number
 
-/** Half of the gradient to each where the two are equal, as in PyTorch. */
+/** As in PyTorch: half of the gradient to each where the two are equal; all of it to both where one is NaN, which is neither larger nor smaller. */
 const extremum =
   (wins: 'gt' | 'lt'): MapBackward =>
   (g, ctx) => {
@@ -79,9 +79,9 @@ const extremum =
     // Compared from the side of whichever is a tensor.
     const first = ta[wins](other)
     const second = ta[wins === 'gt' ? 'lt' : 'gt'](other)
-    const tie = g.mul(0.5)
-    const toFirst = where(first, g, where(second, 0, tie))
-    const toSecond = where(second, g, where(first, 0, tie))
+    const shared = where(ta.eq(other), g.mul(0.5), g)
+    const toFirst = where(second, 0, shared)
+    const toSecond = where(first, 0, shared)
     return typeof a === 'number' ? [null, toFirst] : [toFirst, toSecond]
   }
 
@@ -210,10 +210,7 @@ export const elementwiseRules: Record<string, Rule | null> = {
   ),
   div: mapRule(
     (needs) => (needs(1) ? [1, 'out'] : [1]),
-    (g, c) => {
-      const q = g.div(c.arg(1))
-      return [q, c.needs(1) ? q.mul(c.out()).neg() : null]
-    },
+    (g, c) => [c.needs(0) ? g.div(c.arg(1)) : null, c.needs(1) ? c.out().div(c.arg(1)).mul(g).neg() : null],
   ),
   floorDivide: mapRule([], (g) => [zerosLike(g), zerosLike(g)]),
   remainder: mapRule([0, 1], (g, c) => [g, c.needs(1) ? g.mul(floorDivide(c.arg(0), c.arg(1))).neg() : null]),
@@ -225,14 +222,23 @@ export const elementwiseRules: Record<string, Rule | null> = {
       if (c.needs(0)) {
         const b = base as Tensor
         if (exponent === 0) toBase = zerosLike(g)
-        else if (typeof exponent === 'number') toBase = g.mul(b.pow(exponent - 1)).mul(exponent)
-        else toBase = where(exponent.eq(0), 0, g.mul(exponent).mul(b.pow(exponent.sub(1))))
+        else if (typeof exponent === 'number')
+          toBase = b
+            .pow(exponent - 1)
+            .mul(exponent)
+            .mul(g)
+        else toBase = where(exponent.eq(0), 0, g.mul(exponent.mul(b.pow(exponent.sub(1)))))
       }
       let toExponent: Tensor | null = null
       if (c.needs(1)) {
         const e = exponent as Tensor
-        const slope = typeof base === 'number' ? g.mul(c.out()).mul(Math.log(base)) : g.mul(c.out()).mul(log(where(base.eq(0), 1, base)))
-        toExponent = typeof base === 'number' && base === 0 ? where(e.ge(0), 0, slope) : slope
+        // 0 to a power that is not negative stays 0 nearby, whatever log 0 is. (As a factor: no infinity comes back through the mask.)
+        if (base === 0) toExponent = g.mul(where(e.ge(0), 0, c.out().neg()))
+        else if (typeof base === 'number') toExponent = g.mul(c.out()).mul(Math.log(base))
+        else {
+          const flat = base.eq(0).logicalAnd(e.ge(0))
+          toExponent = where(flat, 0, g.mul(c.out()).mul(log(where(flat, 1, base))))
+        }
       }
       return [toBase, toExponent]
     },

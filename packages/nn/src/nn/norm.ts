@@ -1,9 +1,12 @@
 // Normalising layers: batch statistics with running averages, and per-sample statistics.
-import { ArgumentError, formatShape, moments, noGrad, ones, sameShape, ShapeError, type Tensor, zeros } from '@bms/autograd'
+import { ArgumentError, formatShape, isFloat, moments, noGrad, ones, sameShape, ShapeError, type Tensor, zeros } from '@bms/autograd'
 import { checkCount, checkNames, checkNumber, pythonFlag, pythonFloat } from '../check.js'
 import { lasting } from '../state.js'
 import { Module } from './module.js'
 import { newParameter, type Parameter } from './parameter.js'
+
+/** Statistics and parameters are f32; the result has the type of the input, if that is float. */
+const sameType = (out: Tensor, x: Tensor): Tensor => (isFloat(x.dtype) ? out.to(x.dtype) : out)
 
 export interface BatchNormOptions {
   /** Added to the variance; default 1e-5. */
@@ -74,7 +77,7 @@ export class BatchNorm1d extends Module {
     }
     const out = x.sub(mean).mul(variance.add(this.eps).rsqrt())
     const scaled = weight ? out.mul(weight.reshape(shape)) : out
-    return bias ? scaled.add(bias.reshape(shape)) : scaled
+    return sameType(bias ? scaled.add(bias.reshape(shape)) : scaled, x)
   }
 
   /** Moves the running statistics, on the device. */
@@ -132,7 +135,7 @@ export class LayerNorm extends Module {
     const dims = wanted.map((_, d) => d - wanted.length)
     const [mean, variance] = moments(x, dims)
     const out = x.sub(mean).mul(variance.add(this.eps).rsqrt())
-    return this.weight && this.bias ? out.mul(this.weight).add(this.bias) : out
+    return sameType(this.weight && this.bias ? out.mul(this.weight).add(this.bias) : out, x)
   }
 
   override extraRepr(): string {

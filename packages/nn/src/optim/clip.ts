@@ -8,10 +8,10 @@ type Bound = number | Tensor
 
 const checkBound = (op: string, name: string, value: Bound): Bound => (isTensor(value) ? value : checkNumber(op, name, value, { min: 0 }))
 
-/** The Euclidean norm of all tensors together, as if they were one vector. */
+/** The Euclidean norm of all tensors together, as if they were one vector. f32: squares of f16 would overflow. */
 export function totalNorm(tensors: readonly Tensor[]): Tensor {
   if (tensors.length === 0) return tensor(0)
-  const squares = tensors.map((g) => g.square().sum())
+  const squares = tensors.map((g) => g.float().square().sum())
   return (squares.length === 1 ? squares[0]! : stack(squares).sum()).sqrt()
 }
 
@@ -20,7 +20,7 @@ export function clipGradNorm(grads: readonly Tensor[], maxNorm: Bound): { grads:
   checkBound('clipGradNorm', 'maxNorm', maxNorm)
   const norm = totalNorm(grads)
   const factor = norm.add(1e-6).reciprocal().mul(maxNorm).minimum(1)
-  return { grads: grads.map((g) => g.mul(factor)), norm }
+  return { grads: grads.map((g) => g.mul(factor).to(g.dtype)), norm }
 }
 
 /** Gradients with each value bounded to [-clipValue, clipValue]. */

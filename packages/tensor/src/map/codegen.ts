@@ -1,7 +1,7 @@
 // The one place where WGSL is generated: declarations, address arithmetic and the expression of element-wise kernels
 // (map.wgsl) and of what a reduction reads (reduce.wgsl). Sizes, strides, offsets and constants are words of a uniform,
 // so that one pipeline serves every shape and value of the same expression.
-import { computeType, type DType, storageType } from '../dtype.js'
+import { computeType, type DType, isFloat, storageType } from '../dtype.js'
 import { shaders } from '../generated/shaders.js'
 import type { Operand } from '../calls/call.js'
 import { isContiguous, sizeOf } from '../layout.js'
@@ -96,7 +96,8 @@ export const store = (value: string, dtype: DType): string => (dtype === 'bool' 
 
 function castTo(value: string, from: DType, to: DType): string {
   const [a, b] = [computeType(from), computeType(to)]
-  if (from !== 'f16' && to === 'f16') return `f32(f16(${b === a ? value : `f32(${value})`}))`
+  // Mesa takes f32(f16(x)) for x.
+  if (from !== 'f16' && to === 'f16') return `quantizeToF16(${b === a ? value : `f32(${value})`})`
   if (a === b) return value
   if (b === 'bool') return `!(${value} == ${a === 'f32' ? '0.0' : a === 'i32' ? '0i' : '0u'})`
   if (a === 'bool') return `select(${b}(0), ${b}(1), ${value})`
@@ -106,16 +107,32 @@ function castTo(value: string, from: DType, to: DType): string {
 /** Statements that compute the expressions, and the WGSL names of their results. `read(i)` is the WGSL that loads input i. */
 export function emit(exprs: readonly Expr[], read: (index: number) => string, words: Words): { text: string; results: string[] } {
   const { lines, roots } = linearize(exprs)
-  const text = lines.map(({ expr, args }, i) => {
-    const names = args.map((a) => `v${a}`)
-    let value: string
-    if (expr.kind === 'input') value = read(expr.index)
-    else if (expr.kind === 'const') value = literal(expr.value, expr.dtype, words)
-    else if (expr.kind === 'cast') value = castTo(names[0]!, expr.args[0].dtype, expr.dtype)
-    else value = (mapOps[expr.op] as MapOp).wgsl(names, expr.args[expr.args.length - 1]!.dtype)
-    return `  let v${i} = ${value};`
+  const text: string[] = []
+  // Names by value: two inputs that read the same element are one, so that what is done with a value and itself is seen.
+  const known = new Map<string, string>()
+  const names: string[] = []
+  lines.forEach(({ expr, args }, i) => {
+    const value = valueOf(
+      expr,
+      args.map((a) => names[a]!),
+      read,
+      words,
+    )
+    names[i] = known.get(value) ?? `v${i}`
+    if (known.has(value)) return
+    known.set(value, names[i])
+    text.push(`  let ${names[i]} = ${value};`)
   })
-  return { text: text.join('\n'), results: roots.map((r) => `v${r}`) }
+  return { text: text.join('\n'), results: roots.map((r) => names[r]!) }
+}
+
+function valueOf(expr: Expr, args: readonly string[], read: (index: number) => string, words: Words): string {
+  if (expr.kind === 'input') return read(expr.index)
+  if (expr.kind === 'const') return literal(expr.value, expr.dtype, words)
+  if (expr.kind === 'cast') return castTo(args[0]!, expr.args[0].dtype, expr.dtype)
+  const op: MapOp = mapOps[expr.op]
+  const { dtype } = expr.args[expr.args.length - 1]!
+  return op.itself && isFloat(dtype) && args[0] === args[1] ? op.itself(args[0]!) : op.wgsl(args, dtype)
 }
 
 function literal(value: number, dtype: DType, words: Words): string {

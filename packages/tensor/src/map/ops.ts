@@ -10,6 +10,8 @@ export interface MapOp {
    * `compare`: arguments are promoted, the result is bool. `select`: the first argument is bool, the others are promoted. `logic`: bool in, bool out.
    */
   type: 'float' | 'same' | 'compare' | 'select' | 'logic' | 'test'
+  /** Of a float and itself, where drivers would answer without looking: x - x as 0, x == x as true, which NaN and infinity belie. */
+  itself?: (arg: string) => string
 }
 
 const call =
@@ -40,8 +42,8 @@ export const mapOps = {
   sqrt: floatCall('sqrt_'),
   rsqrt: floatCall('rsqrt_'),
   reciprocal: { type: 'float', wgsl: (a) => `(1.0 / ${a[0]})` },
-  sin: floatCall('sin'),
-  cos: floatCall('cos'),
+  sin: floatCall('sin_'),
+  cos: floatCall('cos_'),
   tanh: floatCall('tanh_'),
   sigmoid: floatCall('sigmoid_'),
   softplus: floatCall('softplus_'),
@@ -53,12 +55,12 @@ export const mapOps = {
   leakyRelu: floatCall('leaky_relu_'),
   elu: floatCall('elu_'),
   add: { type: 'same', wgsl: infix('+') },
-  sub: { type: 'same', wgsl: infix('-') },
+  sub: { type: 'same', wgsl: infix('-'), itself: (a) => `select(not_a_number(${a}), 0.0, is_finite(${a}))` },
   mul: { type: 'same', wgsl: infix('*') },
-  div: { type: 'float', wgsl: infix('/') },
+  div: { type: 'float', wgsl: infix('/'), itself: (a) => `select(not_a_number(${a}), 1.0, is_finite(${a}) && ${a} != 0.0)` },
   floorDivide: {
     type: 'same',
-    wgsl: (a, t) => (isFloat(t) ? `floor(${a[0]} / ${a[1]})` : t === 'u32' ? `(${a[0]} / ${a[1]})` : `floor_div_i(${a[0]}, ${a[1]})`),
+    wgsl: (a, t) => (isFloat(t) ? `floor_div_(${a[0]}, ${a[1]})` : t === 'u32' ? `(${a[0]} / ${a[1]})` : `floor_div_i(${a[0]}, ${a[1]})`),
   },
   remainder: {
     type: 'same',
@@ -68,13 +70,13 @@ export const mapOps = {
   maximum: nanAware('max_', 'max'),
   minimum: nanAware('min_', 'min'),
   clamp: { type: 'same', wgsl: (a, t) => (isFloat(t) ? `clamp_(${a.join(', ')})` : `clamp(${a.join(', ')})`) },
-  eq: { type: 'compare', wgsl: infix('==') },
+  eq: { type: 'compare', wgsl: infix('=='), itself: (a) => `!is_nan(${a})` },
   // Drivers take != as ordered: false beside a NaN.
-  ne: { type: 'compare', wgsl: (a) => `!(${a[0]} == ${a[1]})` },
+  ne: { type: 'compare', wgsl: (a) => `!(${a[0]} == ${a[1]})`, itself: (a) => `is_nan(${a})` },
   lt: { type: 'compare', wgsl: infix('<') },
-  le: { type: 'compare', wgsl: infix('<=') },
+  le: { type: 'compare', wgsl: infix('<='), itself: (a) => `!is_nan(${a})` },
   gt: { type: 'compare', wgsl: infix('>') },
-  ge: { type: 'compare', wgsl: infix('>=') },
+  ge: { type: 'compare', wgsl: infix('>='), itself: (a) => `!is_nan(${a})` },
   isnan: { type: 'test', wgsl: call('is_nan') },
   isinf: { type: 'test', wgsl: call('is_inf') },
   logicalNot: { type: 'logic', wgsl: (a) => `(!${a[0]})` },
@@ -83,7 +85,7 @@ export const mapOps = {
   where: { type: 'select', wgsl: (a) => `select(${a[2]}, ${a[1]}, ${a[0]})` },
   // Derivatives of activations, written with the activation's output: the gradient comes first.
   reluGrad: { type: 'float', wgsl: (a) => `select(${a[0]}, 0.0, ${a[1]} <= 0.0)` },
-  leakyReluGrad: { type: 'float', wgsl: (a) => `(${a[0]} * select(1.0, ${a[2]}, ${a[1]} <= 0.0))` },
+  leakyReluGrad: { type: 'float', wgsl: (a) => `(${a[0]} * select(${a[2]}, 1.0, ${a[1]} > 0.0))` },
   tanhGrad: { type: 'float', wgsl: (a) => `(${a[0]} * (1.0 - ${a[1]} * ${a[1]}))` },
   sigmoidGrad: { type: 'float', wgsl: (a) => `(${a[0]} * (${a[1]} * (1.0 - ${a[1]})))` },
 } as const satisfies Record<string, MapOp>

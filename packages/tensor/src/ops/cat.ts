@@ -3,19 +3,20 @@
 import { MapCall } from '../calls/map.js'
 import { promote } from '../dtype.js'
 import { ArgumentError, formatShape, ShapeError } from '../errors.js'
-import { properDim } from '../layout.js'
+import { normalDim, properDim, sameShape } from '../layout.js'
 import { cast as castExpr, constant, input } from '../map/expr.js'
 import type { Tensor } from '../tensor.js'
 import { traced } from '../trace.js'
-import { commonDevice, empty } from './launch.js'
+import { checkTensor, commonDevice, empty } from './launch.js'
 import { unsqueeze } from './views.js'
 
 /** Tensors joined along a dim; the other dims are equal. Dtypes are promoted. */
 export function cat(tensors: readonly Tensor[], dim = 0): Tensor {
   if (tensors.length === 0) throw new ArgumentError('cat', 'at least one tensor is needed')
-  const first = tensors[0]!
+  const first = checkTensor('cat', tensors[0])
   const d = properDim('cat', dim, first.shape)
   for (const t of tensors) {
+    checkTensor('cat', t)
     if (t.ndim !== first.ndim || t.shape.some((s, i) => i !== d && s !== first.shape[i])) {
       throw new ShapeError('cat', `shapes ${tensors.map((x) => formatShape(x.shape)).join(', ')} differ in another dim than ${dim}`, {
         shapes: tensors.map((x) => x.shape),
@@ -41,18 +42,25 @@ export function cat(tensors: readonly Tensor[], dim = 0): Tensor {
   })
 }
 
-/** Tensors of one shape joined along a new dim. */
-export const stack = (tensors: readonly Tensor[], dim = 0): Tensor =>
-  cat(
-    tensors.map((t) => unsqueeze(t, dim)),
-    dim < 0 && tensors[0] ? dim + tensors[0].ndim + 1 : dim,
+/** Tensors of one shape joined along a new dim, which stands at `dim` of the result. */
+export function stack(tensors: readonly Tensor[], dim = 0): Tensor {
+  if (tensors.length === 0) throw new ArgumentError('stack', 'at least one tensor is needed')
+  const shapes = tensors.map((t) => checkTensor('stack', t).shape)
+  if (shapes.some((s) => !sameShape(s, shapes[0]!)))
+    throw new ShapeError('stack', `tensors of one shape are needed, got ${shapes.map(formatShape).join(', ')}`, { shapes })
+  const d = normalDim('stack', dim, shapes[0]!.length + 1)
+  return cat(
+    tensors.map((t) => unsqueeze(t, d)),
+    d,
   )
+}
 
 /**
  * Zeros (or `value`) around a tensor. `padding` is PyTorch's: pairs (before, after) from the last dim backwards,
  * `pad(x, [1, 1])` pads the last dim by one on both sides. Negative amounts cut.
  */
 export function pad(x: Tensor, padding: readonly number[], value = 0): Tensor {
+  checkTensor('pad', x)
   if (padding.length % 2 !== 0 || padding.length > 2 * x.ndim || padding.some((p) => !Number.isInteger(p))) {
     throw new ArgumentError('pad', `padding is pairs of whole numbers for the last dims of ${formatShape(x.shape)}, got ${formatShape(padding)}`, {
       padding,

@@ -17,20 +17,28 @@ Tensor.prototype.compact = function (this: Tensor) {
 
 /** The tensor itself where it is row-major without gaps, else a copy that is. */
 export function contiguous(x: Tensor): Tensor {
+  checkTensor('contiguous', x)
   return x.isContiguous ? x : clone(x)
 }
 
 /** A copy with its own memory, row-major. */
-export const clone = (x: Tensor): Tensor => traced('clone', [x], {}, () => copyOf('clone', x))
+export function clone(x: Tensor): Tensor {
+  checkTensor('clone', x)
+  return traced('clone', [x], {}, () => copyOf('clone', x))
+}
 
 /** The values in another dtype: to bool as ≠ 0, to integers towards zero. The tensor itself if it has that dtype. */
 export function cast(x: Tensor, dtype: DType): Tensor {
+  checkTensor('cast', x)
   checkDType('cast', dtype)
   return dtype === x.dtype ? x : traced('cast', [x], { dtype, from: x.dtype }, () => copyOf('cast', x, dtype))
 }
 
 /** The same values without history: no gradient flows through. Shares the memory. */
-export const detach = (x: Tensor): Tensor => traced('detach', [x], {}, () => x.view(x.layout))
+export function detach(x: Tensor): Tensor {
+  checkTensor('detach', x)
+  return traced('detach', [x], {}, () => x.view(x.layout))
+}
 
 /** Throws where writing to `target` would be ambiguous, or make gradients wrong. */
 function checkTarget(op: string, target: Tensor): void {
@@ -62,6 +70,6 @@ export function copy_(target: Tensor, source: Tensor): Tensor {
 export function fill_(target: Tensor, value: number): Tensor {
   if (typeof value !== 'number') throw new ArgumentError('fill_', `a number is needed, got ${typeof value}`)
   checkTarget('fill_', target)
-  if (target.size > 0) target.device.stream.run(new MapCall('fill_', target.shape, [castExpr(constant(value, target.dtype), target.dtype)], [], [target], true))
+  if (target.size > 0) target.device.stream.run(new MapCall('fill_', target.shape, [castExpr(constant(value, 'f32'), target.dtype)], [], [target], true))
   return target
 }

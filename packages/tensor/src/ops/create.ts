@@ -6,7 +6,7 @@ import { ArgumentError, formatShape, ShapeError } from '../errors.js'
 import { checkShape, sizeOf } from '../layout.js'
 import { constant } from '../map/expr.js'
 import type { Nested, Tensor } from '../tensor.js'
-import { empty, launchMap } from './launch.js'
+import { checkTensor, empty, launchMap } from './launch.js'
 
 export interface CreateOptions {
   /** Default f32 (i32, u32 and bool for the typed arrays and lists that hold such). */
@@ -91,6 +91,7 @@ export function fromBytes(op: string, device: Device, bytes: Uint8Array<ArrayBuf
 
 /** Every element `value`. */
 export function full(shape: readonly number[], value: number, options: CreateOptions = {}): Tensor {
+  if (typeof value !== 'number') throw new ArgumentError('full', `a number is needed, got ${value === null ? 'null' : typeof value}`)
   const dtype = checkDType('full', options.dtype ?? 'f32')
   const dims = checkShape('full', shape)
   return launchMap('full', options.device ?? currentDevice(), dims, constant(dtype === 'bool' ? Number(value !== 0) : value, dtype), [])
@@ -98,9 +99,16 @@ export function full(shape: readonly number[], value: number, options: CreateOpt
 
 export const zeros = (shape: readonly number[], options: CreateOptions = {}): Tensor => full(shape, 0, options)
 export const ones = (shape: readonly number[], options: CreateOptions = {}): Tensor => full(shape, 1, options)
-export const fullLike = (x: Tensor, value: number): Tensor => full(x.shape, value, { dtype: x.dtype, device: x.device })
-export const zerosLike = (x: Tensor): Tensor => fullLike(x, 0)
-export const onesLike = (x: Tensor): Tensor => fullLike(x, 1)
+
+function like(op: string, x: Tensor, value: number): Tensor {
+  const { shape, dtype, device } = checkTensor(op, x)
+  return full(shape, value, { dtype, device })
+}
+
+/** Every element `value`, in the shape and dtype of `x` and on its device. */
+export const fullLike = (x: Tensor, value: number): Tensor => like('fullLike', x, value)
+export const zerosLike = (x: Tensor): Tensor => like('zerosLike', x, 0)
+export const onesLike = (x: Tensor): Tensor => like('onesLike', x, 1)
 
 /** start, start+step, … below end (`arange(5)`: 0 to 4). f32 unless `dtype` says otherwise. */
 export function arange(start: number, end?: number, step = 1, options: CreateOptions = {}): Tensor {
@@ -121,6 +129,7 @@ export function linspace(start: number, end: number, count: number, options: Cre
 
 /** The identity matrix [n, m] (m = n by default). */
 export function eye(n: number, m = n, options: CreateOptions = {}): Tensor {
+  checkShape('eye', [n, m])
   const values = new Float32Array(n * m)
   for (let i = 0; i < Math.min(n, m); i++) values[i * m + i] = 1
   return fromHost('eye', options.device ?? currentDevice(), values, [n, m], checkDType('eye', options.dtype ?? 'f32'))

@@ -65,7 +65,9 @@ export const log1p = unary('log1p')
 export const sqrt = unary('sqrt')
 export const rsqrt = unary('rsqrt')
 export const reciprocal = unary('reciprocal')
+/** Of radians; to 1e-6 for arguments up to 10,000, beyond them as the driver has it. */
 export const sin = unary('sin')
+/** Of radians; see `sin`. */
 export const cos = unary('cos')
 export const tanh = unary('tanh')
 export const sigmoid = unary('sigmoid')
@@ -79,7 +81,11 @@ export const isinf = unary('isinf')
 export const logicalNot = unary('logicalNot')
 
 /** GELU, exact (by erf) or with the tanh approximation, as in PyTorch. */
-export const gelu = (x: Tensor, approximate: 'none' | 'tanh' = 'none'): Tensor => mapOp(approximate === 'tanh' ? 'geluTanh' : 'gelu', [x])
+export function gelu(x: Tensor, approximate: 'none' | 'tanh' = 'none'): Tensor {
+  if (approximate !== 'none' && approximate !== 'tanh')
+    throw new ArgumentError('gelu', `approximate is 'none' or 'tanh', got '${approximate}'`, { approximate })
+  return mapOp(approximate === 'tanh' ? 'geluTanh' : 'gelu', [x])
+}
 export const leakyRelu = (x: Tensor, negativeSlope = 0.01): Tensor => mapOp('leakyRelu', [x, negativeSlope])
 export const elu = (x: Tensor, alpha = 1): Tensor => mapOp('elu', [x, alpha])
 
@@ -88,9 +94,13 @@ export const sub = binary('sub')
 export const mul = binary('mul')
 export const div = binary('div')
 export const floorDivide = binary('floorDivide')
-/** The remainder with the sign of the divisor, as in Python. */
+/** The remainder with the sign of the divisor, as in Python; of floats too it is exact. */
 export const remainder = binary('remainder')
-export const pow = binary('pow')
+/** x^y; where x is negative only whole y give a number. An exponent of ±0.5 as a number is sqrt or rsqrt, as in PyTorch. */
+export function pow(base: Arg, exponent: Arg): Tensor {
+  if (isTensor(base) && exponent === 0.5) return sqrt(base)
+  return isTensor(base) && exponent === -0.5 ? rsqrt(base) : mapOp('pow', [base, exponent])
+}
 /** The larger of two; NaN wins. */
 export const maximum = binary('maximum')
 export const minimum = binary('minimum')
@@ -106,9 +116,11 @@ export const logicalOr = binary('logicalOr')
 /** `a` where the condition holds, else `b`; all three broadcast. */
 export const where = (condition: Tensor, a: Arg, b: Arg): Tensor => mapOp('where', [condition, a, b])
 
-/** Values below `min` become `min`, above `max` become `max`; either may be left out. NaN stays. */
+/** Values below `min` become `min`, above `max` become `max` (also where `min` is larger); either may be left out. NaN stays. */
 export function clamp(x: Tensor, min?: number | null, max?: number | null): Tensor {
   if (min == null && max == null) throw new ArgumentError('clamp', 'give min, max or both')
+  // Integers have no infinity. For floats this is another op than maximum: at the bound its gradient is whole.
+  if (!isTensor(x) || isFloat(x.dtype)) return mapOp('clamp', [x, min ?? Number.NEGATIVE_INFINITY, max ?? Number.POSITIVE_INFINITY])
   if (max == null) return maximum(x, min!)
   return min == null ? minimum(x, max) : mapOp('clamp', [x, min, max])
 }

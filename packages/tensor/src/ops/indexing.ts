@@ -1,9 +1,11 @@
 // Picking elements by an index tensor and adding them back: gather, indexSelect and embedding; scatterAdd and indexAdd,
-// which are their gradients (and the other way round). All are deterministic. Indices are i32 or u32. A GPU cannot throw:
-// where something is read, an index outside of the dim is clamped into it; where something is added, it is ignored.
+// which are their gradients (and the other way round). All are deterministic. Indices are i32 or u32. A GPU cannot throw
+// as PyTorch does: where something is read, an index outside of the dim (a negative one is) gives NaN, so that the mistake
+// shows in whatever is computed from it; where something is added, it is ignored.
 import { elementAlias, KernelCall } from '../calls/kernel.js'
 import { MapCall } from '../calls/map.js'
 import type { Device } from '../device/device.js'
+import type { DType } from '../dtype.js'
 import { ArgumentError, DTypeError, formatShape, ShapeError } from '../errors.js'
 import { broadcastTo, contiguous, type Layout, sizeOf } from '../layout.js'
 import { input } from '../map/expr.js'
@@ -60,7 +62,8 @@ function withCorner<R>(x: Tensor, shape: readonly number[], free: number | null,
 
 /**
  * out[i][j][k] = x[index[i][j][k]][j][k] for dim 0, and so on. `index` has as many dims as `x` and may be smaller in the others;
- * the result has its shape. Any dtype.
+ * the result has its shape. Any dtype. An index outside of 0 to n-1, for which PyTorch raises, gives NaN (i32: -2^31, u32: 2^32-1, bool: true), and no
+ * gradient flows from there.
  */
 export function gather(x: Tensor, dim: number, index: Tensor): Tensor {
   const device = checkIndex('gather', x, index)
@@ -78,9 +81,9 @@ export function gather(x: Tensor, dim: number, index: Tensor): Tensor {
             op: 'gather',
             kernel: 'gather',
             buffers: { x: from, index: at, out },
-            params: { count: out.size, n: rows.n, m, inner },
+            params: { count: out.size, n: rows.n, m, inner, outside: outside[x.dtype] },
             invocations: out.size,
-            aliases: { T: elementAlias(x), I: elementAlias(index) },
+            aliases: { T: elementAlias(x), C: wideType(x.dtype), I: elementAlias(index) },
           }),
         ),
       ),
@@ -89,11 +92,17 @@ export function gather(x: Tensor, dim: number, index: Tensor): Tensor {
   })
 }
 
+/** What reading outside gives, as bits: NaN, or in dtypes without one the value that is least likely meant (as JAX fills). */
+const outside: Record<DType, number> = { f32: 0x7fc00000, f16: 0x7fc00000, i32: 0x80000000, u32: 0xffffffff, bool: 1 }
+
 function check1d(op: string, index: Tensor): void {
   if (index.ndim !== 1) throw new ShapeError(op, `the index has one dim, got ${formatShape(index.shape)}; flatten() it first`, { shape: index.shape })
 }
 
-/** The slices index[0], index[1], … of a dim: `index` is [m], the result has m there. Any dtype. */
+/**
+ * The slices index[0], index[1], … of a dim: `index` is [m], the result has m there. Any dtype. An index outside of 0 to n-1, for which PyTorch raises,
+ * gives a slice of NaN (i32: -2^31, u32: 2^32-1, bool: true), and no gradient flows from there.
+ */
 export function indexSelect(x: Tensor, dim: number, index: Tensor): Tensor {
   const device = checkIndex('indexSelect', x, index)
   const { dim: d, n, inner } = rowsOf('indexSelect', x.shape, dim)
@@ -110,9 +119,9 @@ export function indexSelect(x: Tensor, dim: number, index: Tensor): Tensor {
           op: 'indexSelect',
           kernel: 'index_select',
           buffers: { x: from, index: at, out },
-          params: { count: out.size, n, m, inner },
+          params: { count: out.size, n, m, inner, outside: outside[x.dtype] },
           invocations: out.size,
-          aliases: { T: elementAlias(x), I: elementAlias(index) },
+          aliases: { T: elementAlias(x), C: wideType(x.dtype), I: elementAlias(index) },
         }),
       ),
     )
@@ -120,10 +129,11 @@ export function indexSelect(x: Tensor, dim: number, index: Tensor): Tensor {
   })
 }
 
-/** Rows of `weight` [classes, …]: index of any shape gives [...index.shape, ...]. */
+/** Rows of `weight` [classes, …]: index of any shape gives [...index.shape, ...]. An index outside of the classes gives a row of NaN, see indexSelect. */
 export function embedding(weight: Tensor, index: Tensor): Tensor {
   checkIndex('embedding', weight, index)
   if (weight.ndim < 1) throw new ShapeError('embedding', 'the weight has at least one dim, got a scalar')
+  checkFilled('embedding', weight.shape[0]!, index.size)
   return reshape(indexSelect(weight, 0, reshape(index, [index.size])), [...index.shape, ...weight.shape.slice(1)])
 }
 
@@ -172,7 +182,8 @@ function checkSource(op: string, x: Tensor, source: Tensor): void {
 
 /**
  * A copy of `x` with source[i][j][k] added at [index[i][j][k]][j][k] for dim 0, and so on; equal places add up, in the order of the
- * source. `index` has as many dims as `x` and `source`, is at most as large as `source`, and as `x` in the other dims.
+ * source. `index` has as many dims as `x` and `source`, is at most as large as `source`, and as `x` in the other dims. Where an index is
+ * outside of 0 to n-1 nothing is added.
  */
 export function scatterAdd(x: Tensor, dim: number, index: Tensor, source: Tensor, options: ScatterOptions = {}): Tensor {
   const device = checkIndex('scatterAdd', x, index)
@@ -197,7 +208,7 @@ export function scatterAdd(x: Tensor, dim: number, index: Tensor, source: Tensor
   })
 }
 
-/** A copy of `x` with slice j of `source` added to slice index[j] of a dim; `index` is [m], and so is that dim of `source`. */
+/** A copy of `x` with slice j of `source` added to slice index[j] of a dim, if there is one; `index` is [m], and so is that dim of `source`. */
 export function indexAdd(x: Tensor, dim: number, index: Tensor, source: Tensor, options: ScatterOptions = {}): Tensor {
   checkIndex('indexAdd', x, index)
   checkSource('indexAdd', x, source)
@@ -219,7 +230,7 @@ export function indexAdd(x: Tensor, dim: number, index: Tensor, source: Tensor, 
   )
 }
 
-/** 1 at the index, 0 elsewhere along a new last dim of `classes`; i32. An index outside of it gives zeros. */
+/** 1 at the index, 0 elsewhere along a new last dim of `classes`; i32. An index outside of 0 to classes-1 gives zeros: a row that sums to 0, not to 1. */
 export function oneHot(index: Tensor, classes: number): Tensor {
   checkIndex('oneHot', index, index)
   if (!Number.isInteger(classes) || classes < 1) throw new ArgumentError('oneHot', `a number of classes ≥ 1 is needed, got ${classes}`, { classes })

@@ -9,7 +9,7 @@ import { traced } from '../trace.js'
 import { cast } from './copy.js'
 import { checkTensor, commonDevice, empty } from './launch.js'
 import { full } from './create.js'
-import { expand, reshape } from './views.js'
+import { reshape } from './views.js'
 
 export interface MatmulOptions {
   /** Forces an algorithm by name; by default the planner chooses by shape and adapter. */
@@ -114,5 +114,11 @@ const squeezeDim = (x: Tensor, dim: number): Tensor => {
   )
 }
 
-/** The outer product of two vectors: [n], [m] → [n, m]. */
-export const outer = (a: Tensor, b: Tensor): Tensor => reshape(a, [a.size, 1]).matmul(expand(reshape(b, [1, b.size]), [1, b.size]))
+/** The outer product of two vectors: [n], [m] → [n, m]. f32 or f16. */
+export function outer(a: Tensor, b: Tensor): Tensor {
+  checkTensor('outer', a)
+  checkTensor('outer', b, 'the second operand')
+  if (a.ndim !== 1 || b.ndim !== 1)
+    throw new ShapeError('outer', `two vectors are needed, got ${formatShape(a.shape)} and ${formatShape(b.shape)}`, { shapes: [a.shape, b.shape] })
+  return matmul(reshape(a, [a.size, 1]), reshape(b, [1, b.size]))
+}

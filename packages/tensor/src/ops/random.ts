@@ -11,7 +11,7 @@ import { traced } from '../trace.js'
 import { cast } from './copy.js'
 import type { CreateOptions } from './create.js'
 import { lt } from './elementwise.js'
-import { empty } from './launch.js'
+import { checkTensor, empty } from './launch.js'
 import { rowsOf } from './rows.js'
 import { sortRows } from './sort-rows.js'
 
@@ -73,10 +73,10 @@ export const randn = (shape: readonly number[], options: CreateOptions = {}): Te
   draw('randn', 'random.normal', deviceOf(options), shape, floatType('randn', options.dtype))
 
 /** Uniform in [0, 1), of the shape, device and (if float, else f32) dtype of another tensor. */
-export const randLike = (x: Tensor): Tensor => rand(x.shape, like(x))
+export const randLike = (x: Tensor): Tensor => rand(checkTensor('randLike', x).shape, like(x))
 
 /** Standard normal, of the shape, device and (if float, else f32) dtype of another tensor. */
-export const randnLike = (x: Tensor): Tensor => randn(x.shape, like(x))
+export const randnLike = (x: Tensor): Tensor => randn(checkTensor('randnLike', x).shape, like(x))
 
 const like = (x: Tensor): CreateOptions => ({ device: x.device, dtype: isFloat(x.dtype) ? x.dtype : 'f32' })
 

@@ -1,15 +1,16 @@
 // Reductions over any dims: sum, mean, max, min, prod, and what is built from them.
 import { ReduceCall, type ReduceOp } from '../calls/reduce.js'
 import { type DType, isFloat } from '../dtype.js'
-import { ShapeError } from '../errors.js'
+import { formatShape, ShapeError } from '../errors.js'
 import { normalDims, sizeOf } from '../layout.js'
 import { input } from '../map/expr.js'
+import { collect } from '../scope.js'
 import type { Tensor } from '../tensor.js'
-import { traced } from '../trace.js'
+import { type Attrs, traced } from '../trace.js'
 import { cast, clone } from './copy.js'
 import { div, sqrt, square, sub } from './elementwise.js'
 import { full } from './create.js'
-import { empty } from './launch.js'
+import { checkTensor, empty } from './launch.js'
 import { reshape } from './views.js'
 
 /** A dim, several, or none given: all. */
@@ -35,7 +36,7 @@ function reduce(
   scale: (n: number) => number,
   options: ReduceOptions = {},
 ): Tensor {
-  const which = normalDims(op, dims, x.ndim)
+  const which = normalDims(op, dims, checkTensor(op, x).ndim)
   const shape = reducedShape(x.shape, which, keepdim)
   const n = sizeOf(which.map((d) => x.shape[d]!))
   if (n === 0 && (op === 'max' || op === 'min'))
@@ -62,7 +63,7 @@ export const sum = (x: Tensor, dims?: Dims, keepdim = false, options?: ReduceOpt
 
 /** Mean over `dims`. Integers give f32; the mean of nothing is NaN. */
 export const mean = (x: Tensor, dims?: Dims, keepdim = false, options?: ReduceOptions): Tensor => {
-  const from = isFloat(x.dtype) ? x : cast(x, 'f32')
+  const from = isFloat(checkTensor('mean', x).dtype) ? x : cast(x, 'f32')
   return reduce('mean', 'sum', from, dims, keepdim, from.dtype, (n) => 1 / n, options)
 }
 
@@ -73,33 +74,56 @@ export const prod = (x: Tensor, dims?: Dims, keepdim = false, options?: ReduceOp
   reduce('prod', 'prod', x, dims, keepdim, summed(x.dtype), one, options)
 
 /** True where all elements (any element) are ≠ 0. */
-export const all = (x: Tensor, dims?: Dims, keepdim = false): Tensor => reduce('all', 'min', cast(x, 'bool'), dims, keepdim, 'bool', one)
-export const any = (x: Tensor, dims?: Dims, keepdim = false): Tensor => reduce('any', 'max', cast(x, 'bool'), dims, keepdim, 'bool', one)
+export const all = (x: Tensor, dims?: Dims, keepdim = false): Tensor => reduce('all', 'min', cast(checkTensor('all', x), 'bool'), dims, keepdim, 'bool', one)
+export const any = (x: Tensor, dims?: Dims, keepdim = false): Tensor => reduce('any', 'max', cast(checkTensor('any', x), 'bool'), dims, keepdim, 'bool', one)
 
-/** Variance over `dims`; `correction` 1 divides by n-1 (PyTorch's default), 0 by n. Two passes, so it does not cancel. */
+const centredSquares = (x: Tensor, dims: readonly number[]): Tensor => square(sub(x, mean(x, dims, true)))
+
+/** Variance over `dims`; `correction` 1 divides by n-1 (PyTorch's default), 0 by n. Two passes, so it does not cancel. f16 is computed in f32. */
 export function variance(x: Tensor, dims?: Dims, keepdim = false, correction = 1): Tensor {
-  const which = normalDims('var', dims, x.ndim)
+  const which = normalDims('var', dims, checkTensor('var', x).ndim)
   const n = sizeOf(which.map((d) => x.shape[d]!))
-  return wide(x, (v) => div(sum(square(sub(v, mean(v, which, true))), which, keepdim), Math.max(0, n - correction)))
+  return wide('var', x, { dims: which, keepdim, correction }, (v) => div(sum(centredSquares(v, which), which, keepdim), Math.max(0, n - correction)))
 }
 
-/** Squares leave the range of f16 from 256 on: f16 is widened before, and the result narrowed. */
-const wide = (x: Tensor, fn: (v: Tensor) => Tensor): Tensor => (x.dtype === 'f16' ? cast(fn(cast(x, 'f32')), 'f16') : fn(x))
+/**
+ * An op made of others, in f32: squares leave the range of f16 from 256 on. f16 is widened before and the result narrowed, integers become f32, and what
+ * lies between is freed.
+ */
+function wide(op: string, x: Tensor, attrs: Attrs, fn: (v: Tensor) => Tensor): Tensor {
+  const from = isFloat(x.dtype) ? x : cast(x, 'f32')
+  return traced(op, [from], attrs, () => {
+    const { result, made } = collect(() => cast(fn(cast(from, 'f32')), from.dtype))
+    for (const t of made) if (t !== result) t.dispose()
+    return result
+  })
+}
 
-export const std = (x: Tensor, dims?: Dims, keepdim = false, correction = 1): Tensor => wide(x, (v) => sqrt(variance(v, dims, keepdim, correction)))
+/** Standard deviation over `dims`, see variance. Its gradient where nothing deviates is 0, as PyTorch's. */
+export function std(x: Tensor, dims?: Dims, keepdim = false, correction = 1): Tensor {
+  const which = normalDims('std', dims, checkTensor('std', x).ndim)
+  return wide('std', x, { dims: which, keepdim, correction }, (v) => sqrt(variance(v, which, keepdim, correction)))
+}
 
-/** Euclidean norm over `dims`. */
-export const norm = (x: Tensor, dims?: Dims, keepdim = false): Tensor => wide(x, (v) => sqrt(sum(square(v), dims, keepdim)))
+/** Euclidean norm over `dims`. Its gradient at zeros is 0, as PyTorch's. */
+export function norm(x: Tensor, dims?: Dims, keepdim = false): Tensor {
+  const which = normalDims('norm', dims, checkTensor('norm', x).ndim)
+  return wide('norm', x, { dims: which, keepdim }, (v) => sqrt(sum(square(v), which, keepdim)))
+}
 
-/** Mean and variance of one pass's worth of dims, for the normalising layers: [mean, biased variance], dims kept. */
+/** Mean and biased variance over `dims`, which are kept: what normalising layers divide by. f32, also of f16, as PyTorch's layers keep them. */
 export function moments(x: Tensor, dims: Dims): [Tensor, Tensor] {
-  const m = mean(x, dims, true)
-  return [m, mean(square(sub(x, m)), dims, true)]
+  const which = normalDims('moments', dims, checkTensor('moments', x).ndim)
+  const v = cast(x, 'f32')
+  const m = mean(v, which, true)
+  return [m, mean(square(sub(v, m)), which, true)]
 }
 
-/** Adds up what broadcasting spread: the gradient of an expanded operand. */
+/** Adds up what broadcasting from `shape` spread: the gradient of an expanded operand. */
 export function sumTo(x: Tensor, shape: readonly number[]): Tensor {
-  const lead = x.ndim - shape.length
+  const lead = checkTensor('sumTo', x).ndim - shape.length
+  if (lead < 0 || shape.some((s, d) => s !== 1 && s !== x.shape[d + lead]))
+    throw new ShapeError('sumTo', `${formatShape(shape)} does not broadcast to ${formatShape(x.shape)}`, { from: x.shape, to: shape })
   const dims = x.shape.map((_, d) => d).filter((d) => d < lead || (shape[d - lead] === 1 && x.shape[d] !== 1))
   if (dims.length === 0) return x.ndim === shape.length ? x : reshape(x, shape)
   return reshape(sum(x, dims), shape)

@@ -3,9 +3,11 @@ import { ArgumentError, formatShape, ShapeError } from '../errors.js'
 import { broadcastTo, checkShape, normalDim, normalDims, properDim, reshapeLayout, sizeOf } from '../layout.js'
 import type { Tensor } from '../tensor.js'
 import { traced, tracedAll } from '../trace.js'
+import { checkTensor } from './launch.js'
 
 /** The same elements in another shape; one dim may be -1. A view where the strides allow it, else a copy. */
 export function reshape(x: Tensor, shape: readonly number[]): Tensor {
+  checkTensor('reshape', x)
   const known = shape.filter((d) => d !== -1)
   const unknown = shape.length - known.length
   const size = sizeOf(known)
@@ -31,6 +33,7 @@ export function reshape(x: Tensor, shape: readonly number[]): Tensor {
 
 /** Dims in another order: `permute([2, 0, 1])`. */
 export function permute(x: Tensor, order: readonly number[]): Tensor {
+  checkTensor('permute', x)
   const dims = order.map((d) => normalDim('permute', d, x.ndim))
   if (dims.length !== x.ndim || new Set(dims).size !== dims.length)
     throw new ShapeError('permute', `${formatShape(order)} is not an order of the ${x.ndim} dims of ${formatShape(x.shape)}`, { order, shape: x.shape })
@@ -41,7 +44,7 @@ export function permute(x: Tensor, order: readonly number[]): Tensor {
 
 /** Two dims swapped; the last two by default. */
 export function transpose(x: Tensor, dim0 = -2, dim1 = -1): Tensor {
-  const a = normalDim('transpose', dim0, x.ndim)
+  const a = normalDim('transpose', dim0, checkTensor('transpose', x).ndim)
   const b = normalDim('transpose', dim1, x.ndim)
   const order = Array.from({ length: x.ndim }, (_, d) => (d === a ? b : d === b ? a : d))
   return permute(x, order)
@@ -49,7 +52,7 @@ export function transpose(x: Tensor, dim0 = -2, dim1 = -1): Tensor {
 
 /** Size-1 dims stretched without a copy; -1 keeps a dim. */
 export function expand(x: Tensor, shape: readonly number[]): Tensor {
-  const lead = shape.length - x.ndim
+  const lead = shape.length - checkTensor('expand', x).ndim
   const full = checkShape(
     'expand',
     shape.map((d, i) => (d === -1 && i >= lead ? (x.shape[i - lead] ?? d) : d)),
@@ -59,7 +62,7 @@ export function expand(x: Tensor, shape: readonly number[]): Tensor {
 
 /** Without the dims of size 1: all of them, or the given ones. */
 export function squeeze(x: Tensor, dims?: number | readonly number[]): Tensor {
-  const which = normalDims('squeeze', dims, x.ndim)
+  const which = normalDims('squeeze', dims, checkTensor('squeeze', x).ndim)
   return reshape(
     x,
     x.shape.filter((size, d) => !(size === 1 && which.includes(d))),
@@ -68,13 +71,13 @@ export function squeeze(x: Tensor, dims?: number | readonly number[]): Tensor {
 
 /** A new dim of size 1 at `dim` (-1 is after the last). */
 export function unsqueeze(x: Tensor, dim: number): Tensor {
-  const at = normalDim('unsqueeze', dim, x.ndim + 1)
+  const at = normalDim('unsqueeze', dim, checkTensor('unsqueeze', x).ndim + 1)
   return reshape(x, [...x.shape.slice(0, at), 1, ...x.shape.slice(at)])
 }
 
 /** `length` elements of a dim from `start` on; a negative start counts from the end. */
 export function narrow(x: Tensor, dim: number, start: number, length: number): Tensor {
-  const d = properDim('narrow', dim, x.shape)
+  const d = properDim('narrow', dim, checkTensor('narrow', x).shape)
   const size = x.shape[d]!
   const from = start < 0 ? start + size : start
   if (!Number.isInteger(from) || !Number.isInteger(length) || from < 0 || length < 0 || from + length > size) {
@@ -95,7 +98,10 @@ function part(x: Tensor, dim: number, start: number, length: number): Tensor {
 
 /** One index of a dim; the dim is gone. */
 export function select(x: Tensor, dim: number, index: number): Tensor {
-  const d = properDim('select', dim, x.shape)
+  const d = properDim('select', dim, checkTensor('select', x).shape)
+  const size = x.shape[d]!
+  if (!Number.isInteger(index) || index < -size || index >= size)
+    throw new ShapeError('select', `index ${index} of dim ${dim} is out of range: ${formatShape(x.shape)} has ${size} there`, { shape: x.shape, dim, index })
   return reshape(
     narrow(x, d, index, 1),
     x.shape.filter((_, i) => i !== d),
@@ -104,7 +110,7 @@ export function select(x: Tensor, dim: number, index: number): Tensor {
 
 /** Consecutive parts of a dim: of `sizes[i]` each, or of one size (the last may be smaller). */
 export function split(x: Tensor, sizes: number | readonly number[], dim = 0): Tensor[] {
-  const d = properDim('split', dim, x.shape)
+  const d = properDim('split', dim, checkTensor('split', x).shape)
   const total = x.shape[d]!
   let list: number[]
   if (typeof sizes === 'number') {
@@ -128,12 +134,12 @@ export function split(x: Tensor, sizes: number | readonly number[], dim = 0): Te
 /** `n` parts of a dim, as equal as possible with the last ones smaller. */
 export function chunk(x: Tensor, n: number, dim = 0): Tensor[] {
   if (!Number.isInteger(n) || n < 1) throw new ArgumentError('chunk', `a count ≥ 1 is needed, got ${n}`, { n })
-  return split(x, Math.max(1, Math.ceil(x.shape[properDim('chunk', dim, x.shape)]! / n)), dim)
+  return split(x, Math.max(1, Math.ceil(x.shape[properDim('chunk', dim, checkTensor('chunk', x).shape)]! / n)), dim)
 }
 
 /** The order of the elements of some dims reversed; a view. */
 export function flip(x: Tensor, dims: number | readonly number[]): Tensor {
-  const which = normalDims('flip', dims, x.ndim)
+  const which = normalDims('flip', dims, checkTensor('flip', x).ndim)
   return traced('flip', [x], { dims: which }, () => {
     const strides = x.strides.map((s, d) => (which.includes(d) ? -s : s))
     const offset = which.reduce((o, d) => o + (x.shape[d]! - 1) * x.strides[d]!, x.layout.offset)
@@ -143,8 +149,9 @@ export function flip(x: Tensor, dims: number | readonly number[]): Tensor {
 
 /** All dims from `start` to `end` merged into one. */
 export function flatten(x: Tensor, start = 0, end = -1): Tensor {
-  if (x.ndim === 0) return reshape(x, [1])
+  if (checkTensor('flatten', x).ndim === 0) return reshape(x, [1])
   const a = normalDim('flatten', start, x.ndim)
   const b = normalDim('flatten', end, x.ndim)
+  if (a > b) throw new ShapeError('flatten', `start dim ${start} comes after end dim ${end} of ${formatShape(x.shape)}`, { shape: x.shape, start, end })
   return reshape(x, [...x.shape.slice(0, a), sizeOf(x.shape.slice(a, b + 1)), ...x.shape.slice(b + 1)])
 }
