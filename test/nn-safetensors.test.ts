@@ -8,7 +8,7 @@ import { type BmsError, type Device, loadSafetensors, nn, readSafetensorsHeader,
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { ready } from './helpers/device.js'
-import { goldenPath } from './helpers/golden.js'
+import { goldenBytes } from './helpers/host.js'
 
 const test = suite('nn safetensors')
 let device: Device
@@ -16,7 +16,7 @@ test.before(async () => {
   device = await ready()
 })
 
-const golden = (): Uint8Array => new Uint8Array(readFileSync(goldenPath('nn.safetensors')))
+const golden = await goldenBytes('nn.safetensors')
 
 /** A file with this header text and data. */
 function file(header: unknown, data: Uint8Array | number = 0, declared?: bigint): Uint8Array {
@@ -30,9 +30,9 @@ function file(header: unknown, data: Uint8Array | number = 0, declared?: bigint)
 }
 
 test('reads every type that PyTorch writes', async () => {
-  const header = readSafetensorsHeader(golden())
+  const header = readSafetensorsHeader(golden)
   assert.equal(header.metadata, { format: 'pt', ü: '☃' })
-  const t = loadSafetensors(golden())
+  const t = loadSafetensors(golden)
   assert.equal(
     Object.entries(t).map(([name, x]) => `${name} ${x.dtype} [${x.shape}]`),
     [
@@ -162,7 +162,7 @@ for (const [what, [bytes, text]] of Object.entries(damaged)) {
 }
 
 test('a file cut anywhere is refused, and damaged bytes never crash', () => {
-  const good = golden()
+  const good = golden
   for (let n = 0; n < good.length; n += 7)
     assert.throws(
       () => loadSafetensors(good.subarray(0, n)),

@@ -1,13 +1,12 @@
 // A run must be the same run whenever it is repeated, saved, resumed or looked at: bit for bit. And a checkpoint from
 // somewhere else must be refused with nothing changed, a run that diverges must say so, and the whole must learn.
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import { evaluationSeed, mixture, modesAndQuality, type RunOptions, Training } from '@bms/bms'
 import { type Device, loadSafetensors, type MemoryReport, randn, readSafetensorsHeader, saveSafetensors, type Tensor, tensor } from '@bms/nn'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { smallRun } from './helpers/bms.js'
 import { ready, thrown } from './helpers/device.js'
+import { collectGarbage } from './helpers/host.js'
 
 const test = suite('training')
 let device: Device
@@ -15,12 +14,10 @@ test.before(async () => {
   device = await ready()
 })
 
-setFlagsFromString('--expose-gc')
-const gc: () => void = runInNewContext('gc')
 /** Memory on the device once the garbage of other tests is gone. */
 async function settled(): Promise<MemoryReport> {
   for (let i = 0; i < 3; i++) {
-    gc()
+    collectGarbage()
     await new Promise((done) => setTimeout(done, 10))
   }
   await device.sync()

@@ -1,18 +1,14 @@
 // What PyTorch computed (test/golden/nn.py), as tensors and for comparison.
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { type Tensor, tensor } from '@bms/nn'
-import { options } from '../support/options.js'
 import { close } from './device.js'
+import { goldenBytes } from './host.js'
 
 export interface Packed {
   shape: number[]
   data: number[]
 }
 
-export const goldenPath = (name: string): string => join(options.root, 'test/golden', name)
-
-export const golden: any = JSON.parse(readFileSync(goldenPath('nn.json'), 'utf8'))
+export const golden: any = JSON.parse(new TextDecoder().decode(await goldenBytes('nn.json')))
 
 export const unpack = (p: Packed, dtype: 'f32' | 'i32' = 'f32'): Tensor => tensor(Float64Array.from(p.data), { shape: p.shape, dtype })
 

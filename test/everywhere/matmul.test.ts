@@ -2,10 +2,10 @@
 import { type Device, ones, type Tensor, tensor, zeros, matmul, type MatmulAlgorithm, outer } from '@bms/tensor'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { seeded } from './helpers/arrays.js'
-import { close, ready, thrown } from './helpers/device.js'
-import * as nd from './helpers/nd.js'
-import type { Nd } from './helpers/nd.js'
+import { seeded } from '../helpers/arrays.js'
+import { close, ready, thrown } from '../helpers/device.js'
+import * as nd from '../helpers/nd.js'
+import type { Nd } from '../helpers/nd.js'
 
 const test = suite('matmul')
 const random = seeded(9)

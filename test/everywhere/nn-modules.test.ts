@@ -2,8 +2,8 @@
 import { compile, grad, losses, manualSeed, nn, noGrad, optim, rand, type Tensor, tensor, tidy, zeros } from '@bms/nn'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { ready } from './helpers/device.js'
-import { golden, type Packed, same, sameAll, unpack, unpackAll } from './helpers/golden.js'
+import { ready } from '../helpers/device.js'
+import { golden, type Packed, same, sameAll, unpack, unpackAll } from '../helpers/golden.js'
 
 const test = suite('nn modules')
 test.before(async () => void (await ready()))

@@ -18,7 +18,7 @@ import {
 } from '@bms/tensor'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { close, ready } from './helpers/device.js'
+import { close, ready } from '../helpers/device.js'
 
 const test = suite('random')
 
