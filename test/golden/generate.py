@@ -8,9 +8,13 @@ sys.dont_write_bytecode = True
 import torch
 
 torch.set_num_threads(1)
+import init
+import modules
 import ops
+import optimizers
+import schedulers
 
-parts = {'ops': ops.main}
+parts = {part.__name__: part.main for part in (ops, modules, optimizers, schedulers, init)}
 
 for name in sys.argv[1:] or parts:
     if name not in parts:
