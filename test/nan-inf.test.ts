@@ -1,12 +1,11 @@
 // NaN, infinities, zeros of both signs and extremes through the ops, forward and backward, against what PyTorch gives (test/golden/nan_inf.py): which
 // values are NaN, which infinite, and the signs of zeros; and the same once more fused into compiled steps. Where the two differ, and why, stands here.
-import { readFileSync } from 'node:fs'
 import * as bms from '@bms/nn'
 import { compile, type Compiled, grad, isFloat, loadSafetensors, matmul, readSafetensorsHeader, type Tensor, tensor, zerosLike } from '@bms/nn'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { ready } from './helpers/device.js'
-import { goldenPath } from './helpers/golden.js'
+import { goldenBytes } from './helpers/host.js'
 
 const test = suite('NaN and infinity')
 const { NaN: nan, POSITIVE_INFINITY: inf } = Number
@@ -17,7 +16,7 @@ interface Golden {
   /** Inputs whose gradients PyTorch gave. */
   gradients: number[]
 }
-const bytes = readFileSync(goldenPath('nan_inf.safetensors'))
+const bytes = await goldenBytes('nan_inf.safetensors')
 const golden: Record<string, Golden> = JSON.parse(readSafetensorsHeader(bytes).metadata['rows']!)
 /** PyTorch's tensors by name, and their values. */
 let stored: Record<string, Tensor>

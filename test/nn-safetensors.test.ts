@@ -16,7 +16,7 @@ test.before(async () => {
   device = await ready()
 })
 
-const golden = await goldenBytes('nn.safetensors')
+const golden = await goldenBytes('dtypes.safetensors')
 
 /** A file with this header text and data. */
 function file(header: unknown, data: Uint8Array | number = 0, declared?: bigint): Uint8Array {

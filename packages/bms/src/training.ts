@@ -20,7 +20,7 @@ import { mixtureSampler } from './data/sampler.js'
 import { type ModesAndQuality, modesAndQuality } from './metrics/modes.js'
 import { type ModelSwitches, models } from './models.js'
 import { buildNetworks, mlp, type Networks } from './networks.js'
-import { buildOptimisers, drawNoise, type Optimisers, stepContext, type StepLosses, trainStep } from './step.js'
+import { buildOptimisers, drawNoise, type Optimisers, type StepContext, stepContext, type StepLosses, trainStep } from './step.js'
 import { nn } from '@bms/nn'
 
 /** Losses of a step on the host, by name. */
@@ -28,6 +28,14 @@ export type LossValues = Partial<Record<keyof StepLosses, number>>
 
 /** Steps between waits for the device, so that the queue stays short and the process answers. */
 const STEPS_IN_FLIGHT = 20
+
+/** Where the batch and the noise of a step come from. Called once, when the step is recorded: what changes from step to step is data on the device. */
+export interface Sources {
+  /** `size` points [size, 2], scaled to a root mean square of 1. */
+  data: (size: number) => Tensor
+  /** Noise as `drawNoise` gives it. */
+  noise: (context: StepContext) => Tensor
+}
 
 export class Training {
   /** Steps done. */
@@ -42,10 +50,11 @@ export class Training {
   private readonly samplers = new Map<number, Compiled<[], Tensor>>()
   private losses: StepLosses | null = null
 
-  /** Builds the networks from the configuration's seed on the current device. */
+  /** Builds the networks from the configuration's seed on the current device. Batches and noise are drawn from the device's random stream unless `sources` says otherwise. */
   constructor(
     readonly config: RunConfig,
     readonly device: Device = currentDevice(),
+    sources: Partial<Sources> = {},
   ) {
     const { hyper, batch, T } = config
     this.mixture = mixture(config.dataset)
@@ -55,10 +64,10 @@ export class Training {
     this.optimisers = buildOptimisers(this.nets, hyper)
     this.ema = new optim.EMA(this.nets.G, { decay: hyper.emaDecay, warmup: true })
     this.average = mlp(hyper.latent, hyper.hiddenG, 2, () => new nn.ReLU())
-    const data = mixtureSampler(this.mixture)
+    const { data = mixtureSampler(this.mixture), noise = drawNoise } = sources
     const context = stepContext(this.nets, this.optimisers, this.switches, hyper, batch, T)
     this.compiled = compile(() => {
-      const losses = trainStep(context, data(batch), drawNoise(context))
+      const losses = trainStep(context, data(batch), noise(context))
       this.ema.update()
       return losses
     })

@@ -10,8 +10,10 @@ export type GroupSpec<O> = { params: Iterable<Tensor> } & Partial<O>
 /** Parameters, or groups of them. */
 export type Params<O> = Iterable<Tensor> | readonly GroupSpec<O>[]
 
+const isList = (x: unknown): x is Iterable<unknown> => typeof (x as Iterable<unknown> | undefined)?.[Symbol.iterator] === 'function' && !isTensor(x)
+
 function checkParams(op: string, params: Iterable<Tensor>): Tensor[] {
-  if (typeof (params as Iterable<Tensor> | undefined)?.[Symbol.iterator] !== 'function' || isTensor(params)) {
+  if (!isList(params)) {
     throw new ArgumentError(op, 'params must be a list of tensors (module.parameters()), or of groups { params, lr }')
   }
   const list = [...params]
@@ -42,7 +44,7 @@ export class Optimizer<O extends { lr: number }> {
     checkNames(name, options, known)
     const common = withDefaults(defaults, options)
     algorithm.check(name, common)
-    const list = isTensor(params) ? params : [...((params ?? []) as Iterable<unknown>)]
+    const list = isList(params) ? [...params] : params
     const grouped = Array.isArray(list) && list.length > 0 && list.every((x) => typeof x === 'object' && x !== null && !isTensor(x) && 'params' in x)
     const specs = grouped ? (list as GroupSpec<O>[]) : [{ params: list as Iterable<Tensor> } as GroupSpec<O>]
     const prepared = specs.map(({ params: own, ...rest }) => {
