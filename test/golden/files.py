@@ -69,7 +69,7 @@ def encode(tensors, metadata):
     at = 0
     for key, t in tensors.items():
         t = t.detach().contiguous()
-        data = bytes(t.reshape(-1).view(torch.uint8).tolist()) if t.numel() else b''
+        data = bytes(t.reshape(-1).clone(memory_format=torch.contiguous_format).view(torch.uint8).tolist()) if t.numel() else b''
         header[key] = {'dtype': kinds[t.dtype], 'shape': list(t.shape), 'data_offsets': [at, at + len(data)]}
         at += len(data)
         body.append(data)
