@@ -12,10 +12,6 @@ fn is_inf(x: f32) -> bool {
   return (bitcast<u32>(x) & 0x7fffffffu) == 0x7f800000u;
 }
 
-fn is_finite(x: f32) -> bool {
-  return (bitcast<u32>(x) & 0x7f800000u) != 0x7f800000u;
-}
-
 // 0 of NaN, as in PyTorch.
 fn sign_(x: f32) -> f32 {
   return select(0.0, 1.0, x > 0.0) - select(0.0, 1.0, x < 0.0);
@@ -174,14 +170,9 @@ fn floor_div_i(a: i32, b: i32) -> i32 {
   return select(q, q - 1, a % b != 0 && (a < 0) != (b < 0));
 }
 
-// Of opposite sign: then a / b is below 0.
-fn opposed(a: f32, b: f32) -> bool {
-  return (a < 0.0 && b > 0.0) || (a > 0.0 && b < 0.0);
-}
-
 fn remainder_(a: f32, b: f32) -> f32 {
   if (abs(a) < abs(b)) {
-    return select(a, a + b, opposed(a, b));
+    return select(a, a + b, a != 0.0 && (a < 0.0) != (b < 0.0));
   }
   let q = floor(a / b);
   return select(fma(-q, b, a), not_a_number(a), is_inf(q));
@@ -190,7 +181,7 @@ fn remainder_(a: f32, b: f32) -> f32 {
 // The quotient that goes with that remainder; of infinity, which has none, NaN.
 fn floor_div_(a: f32, b: f32) -> f32 {
   if (abs(a) < abs(b)) {
-    return select(trunc(a / b), -1.0, opposed(a, b));
+    return select(trunc(a / b), -1.0, a != 0.0 && (a < 0.0) != (b < 0.0));
   }
   return select(floor(a / b), not_a_number(a), is_inf(a) && b != 0.0);
 }
