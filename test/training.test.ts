@@ -1,7 +1,7 @@
 // A run must be the same run whenever it is repeated, saved, resumed or looked at: bit for bit. And a checkpoint from
 // somewhere else must be refused with nothing changed, a run that diverges must say so, and the whole must learn.
 import { evaluationSeed, mixture, modesAndQuality, type RunOptions, Training } from '@bms/bms'
-import { type Device, loadSafetensors, type MemoryReport, randn, readSafetensorsHeader, saveSafetensors, type Tensor, tensor } from '@bms/nn'
+import { detectAnomaly, type Device, loadSafetensors, type MemoryReport, randn, readSafetensorsHeader, saveSafetensors, type Tensor, tensor } from '@bms/nn'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { smallRun } from './helpers/bms.js'
@@ -147,7 +147,19 @@ test('a diverged run says which loss and where', async () => {
   const error = await thrown(() => t.lossValues())
   assert.is(error.code, 'DIVERGED')
   assert.equal(error.fields, { term: 'rec', step: 3 })
-  assert.match(error.message, /"rec" is NaN at step 3; lower the learning rates/)
+  assert.match(error.message, /"rec" is NaN at step 3; lower the learning rates.*--anomaly \(in code: detectAnomaly\) names the op/)
+})
+
+test('while a NaN is looked for, the same run is trained, and the step and the op are named', async () => {
+  const t = start()
+  await t.advanceBy(3)
+  const expected = await fingerprint(t)
+  const again = start()
+  assert.is(await detectAnomaly(() => again.advanceBy(3).then(() => fingerprint(again))), expected)
+  again.nets.R!.stateDict()['body.2.bias']!.fill_(Infinity)
+  const error = await thrown(() => detectAnomaly(() => again.advanceBy(1)))
+  assert.equal([error.code, error.fields['step'], error.fields['from']], ['ANOMALY', 4, 'op'], error.message)
+  assert.match(error.message, /^step 4: detectAnomaly: NaN first appeared in the forward pass: .*\n.* was called here:\n.*packages.bms/)
 })
 
 test('a critic that is not a number is noticed too, though relu and max may hide it', async () => {

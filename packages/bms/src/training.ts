@@ -1,11 +1,13 @@
 // A run of training without files or screen: networks, optimisers and random state of a configuration, advanced step by
 // step, evaluated, saved and restored bit for bit. The command line and a web page drive the same class.
 import {
+  AnomalyError,
   BmsError,
   compile,
   type Compiled,
   currentDevice,
   type Device,
+  isAnomalyEnabled,
   loadSafetensors,
   noGrad,
   optim,
@@ -25,6 +27,8 @@ import { nn } from '@bms/nn'
 
 /** Losses of a step on the host, by name. */
 export type LossValues = Partial<Record<keyof StepLosses, number>>
+
+const HOW_TO_FIND = 'bms train … --anomaly (in code: detectAnomaly) names the op where it began'
 
 /** Steps between waits for the device, so that the queue stays short and the process answers. */
 const STEPS_IN_FLIGHT = 20
@@ -109,9 +113,19 @@ export class Training {
     const end = Math.min(this.step + count, this.config.steps)
     while (this.step < end && !stop()) {
       this.advance()
-      if (this.step % STEPS_IN_FLIGHT === 0) await this.device.sync()
+      // While a NaN is looked for, each step by itself: the error can say which.
+      if (this.step % STEPS_IN_FLIGHT === 0 || isAnomalyEnabled()) await this.sync()
     }
-    await this.device.sync()
+    await this.sync()
+  }
+
+  private async sync(): Promise<void> {
+    try {
+      await this.device.sync()
+    } catch (error) {
+      if (!(error instanceof AnomalyError)) throw error
+      throw new AnomalyError(`step ${this.step}: ${error.message}`, { ...error.fields, step: this.step }, { cause: error })
+    }
   }
 
   /** Losses of the last step. Throws a BmsError when one is not finite: the run has diverged. */
@@ -122,7 +136,7 @@ export class Training {
       if (!Number.isFinite(value)) {
         throw new BmsError(
           'DIVERGED',
-          `the loss "${name}" is ${value} at step ${this.step}; lower the learning rates (lr, lrD, lrL) or the weights and start again from the last checkpoint`,
+          `the loss "${name}" is ${value} at step ${this.step}; lower the learning rates (lr, lrD, lrL) or the weights and start again from the last checkpoint; ${HOW_TO_FIND}`,
           { term: name, step: this.step },
         )
       }
@@ -160,7 +174,7 @@ export class Training {
     if (report.nonFinite > 0) {
       throw new BmsError(
         'DIVERGED',
-        `${report.nonFinite} of ${n} samples are not finite at step ${this.step}: the generator has diverged; lower the learning rates (lr, lrD, lrL) and start again from the last checkpoint`,
+        `${report.nonFinite} of ${n} samples are not finite at step ${this.step}: the generator has diverged; lower the learning rates (lr, lrD, lrL) and start again from the last checkpoint; ${HOW_TO_FIND}`,
         { term: 'samples', step: this.step },
       )
     }

@@ -1,5 +1,6 @@
 // `bms train`: a run from its configuration to its result, with its progress on the screen and its files in a folder;
 // interrupted at any moment it goes on from its last checkpoint.
+import { isAnomalyEnabled, setDetectAnomaly } from '@bms/nn'
 import { init } from '@bms/nn/node'
 import { BmsError } from '@bms/tensor'
 import { type HyperParameters, resolveConfig, type RunConfig, type RunOptions } from '../config.js'
@@ -12,6 +13,8 @@ import { evaluationSeed, Training } from '../training.js'
 
 export interface TrainOptions extends RunOptions {
   resume?: boolean
+  /** Look for the first NaN: slow. */
+  anomaly?: boolean
 }
 
 /** Steps between looks at the losses. */
@@ -96,9 +99,11 @@ export async function train(options: TrainOptions): Promise<RunResult | null> {
         { option: '--steps', got: config.steps, allowed: training.step },
       )
     }
+    if (options.anomaly) setDetectAnomaly(true)
     // Only now: a run that cannot start leaves no folder behind and changes none.
     return await run(training, open(), started, saved !== undefined)
   } finally {
+    if (options.anomaly) setDetectAnomaly(false)
     if (!device.isLost) device.destroy()
   }
 }
@@ -113,6 +118,7 @@ async function run(training: Training, folder: RunFolder, started: number, conti
   bar.log(
     `${training.switches.title} on the ${config.dataset}: T ${config.T}, batch ${config.batch}, ${config.steps} steps, seed ${config.seed}; ${device.adapter.name} (${device.adapter.source})`,
   )
+  if (isAnomalyEnabled()) bar.log('looking for NaN: each op is watched, which is slow')
   if (continued) bar.log(`continues from step ${training.step} in ${folder.dir}`)
   let interrupted = false
   const interrupt = (): void => {
