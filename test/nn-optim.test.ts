@@ -198,6 +198,20 @@ for (const name of Object.keys(make)) {
   })
 }
 
+test('hyper-parameters with more digits than a file keeps stay what they are', async () => {
+  const options = { lr: 0.1, betas: [0.512345678912, 0.987654321987] as const }
+  const [p, q] = [nn.parameter(tensor([1, 2, 3])), nn.parameter(tensor([1, 2, 3]))]
+  const [a, b] = [new optim.Adam([p], options), new optim.Adam([q], { ...options, lr: 1 })]
+  await b.loadStateDict(loadSafetensors(await saveSafetensors(a.stateDict())))
+  assert.equal(b.groups[0]!.options.betas, options.betas)
+  for (const opt of [a, b]) {
+    opt.lr = 0.05
+    opt.step([tensor([0.3, -0.2, 0.1])])
+    opt.step([tensor([0.1, 0.7, -0.9])])
+  }
+  assert.equal(await q.data(), await p.data())
+})
+
 test('bad hyper-parameters and parameters are refused with their names', () => {
   const p = nn.parameter(zeros([2]))
   const bad: [() => unknown, RegExp][] = [
