@@ -1,6 +1,6 @@
 // Optimisers beyond their rows in the table: long runs against float64, gradients that lie strangely, parameters that share memory, rates of groups, the
 // number of dispatches; clipping in half precision.
-import { nn, optim, tensor, zeros } from '@bms/nn'
+import { loadSafetensors, nn, optim, saveSafetensors, tensor, zeros } from '@bms/nn'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { close, ready } from './helpers/device.js'
@@ -105,6 +105,20 @@ test('clipping f16: squares are summed in f32', async () => {
   assert.equal([grads[0]!.dtype, norm.dtype], ['f16', 'f32'])
   close(await norm.data(), [500], 0)
   close(await grads[0]!.data(), [3, 4], 1e-3)
+})
+
+test('hyper-parameters with more digits than a file keeps stay what they are', async () => {
+  const options = { lr: 0.1, betas: [0.512345678912, 0.987654321987] as const }
+  const [p, q] = [nn.parameter(tensor([1, 2, 3])), nn.parameter(tensor([1, 2, 3]))]
+  const [a, b] = [new optim.Adam([p], options), new optim.Adam([q], { ...options, lr: 1 })]
+  await b.loadStateDict(loadSafetensors(await saveSafetensors(a.stateDict())))
+  assert.equal(b.groups[0]!.options.betas, options.betas)
+  for (const opt of [a, b]) {
+    opt.lr = 0.05
+    opt.step([tensor([0.3, -0.2, 0.1])])
+    opt.step([tensor([0.1, 0.7, -0.9])])
+  }
+  assert.equal(await q.data(), await p.data())
 })
 
 test.run()

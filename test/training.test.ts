@@ -1,6 +1,6 @@
 // A run must be the same run whenever it is repeated, saved, resumed or looked at: bit for bit. And a checkpoint from
 // somewhere else must be refused with nothing changed, a run that diverges must say so, and the whole must learn.
-import { evaluationSeed, mixture, modesAndQuality, type RunOptions, Training } from '@bms/bms'
+import { countParameters, evaluationSeed, mixture, modelNames, models, modesAndQuality, type RunOptions, Training } from '@bms/bms'
 import { detectAnomaly, type Device, loadSafetensors, type MemoryReport, randn, readSafetensorsHeader, saveSafetensors, type Tensor, tensor } from '@bms/nn'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -61,6 +61,18 @@ test('restored into a fresh training, a checkpoint goes on bit for bit', async (
   assert.is(await fingerprint(t), hex(half), 'what was restored is what was saved')
   await t.advanceBy(5)
   assert.is(await fingerprint(t), whole)
+})
+
+test('the size of the networks is known before they are made', () => {
+  for (const model of modelNames) {
+    const t = start({ model, T: models[model].T, hyper: { latent: 3, hiddenG: [5, 7], hiddenR: [6], hiddenD: [4, 9], hiddenL: [8] } })
+    const made = Object.values(t.nets).flatMap((net) => net?.parameters() ?? [])
+    assert.is(
+      countParameters(2, t.config.hyper, t.switches),
+      made.reduce((sum, p) => sum + p.size, 0),
+      model,
+    )
+  }
 })
 
 test('evaluating and sampling depend on their seed alone and leave the run as it was', async () => {

@@ -8,14 +8,15 @@ import {
   currentDevice,
   type Device,
   isAnomalyEnabled,
+  keep,
   loadSafetensors,
   noGrad,
   optim,
   randn,
-  readSafetensorsHeader,
   saveSafetensors,
   type Tensor,
 } from '@bms/nn'
+import { checkpointTexts, compareTensors, readCheckpoint, refuse } from './checkpoint.js'
 import type { RunConfig } from './config.js'
 import { type Mixture, mixture } from './data/mixtures.js'
 import { mixtureSampler } from './data/sampler.js'
@@ -198,53 +199,38 @@ export class Training {
 
   /** Everything that the next step depends on, as the bytes of a .safetensors file. */
   checkpoint(): Promise<Uint8Array> {
-    const { seed, counter } = this.device.random.snapshot()
-    return saveSafetensors(this.state(), {
-      format: 'bms-checkpoint-1',
-      dataset: this.config.dataset,
-      model: this.config.model,
-      T: String(this.config.T),
-      batch: String(this.config.batch),
-      step: String(this.step),
-      seed: String(seed),
-      counter: String(counter),
-    })
+    return saveSafetensors(this.state(), checkpointTexts(this.config, this.step, this.device.random.snapshot()))
   }
 
-  /** Continues from a checkpoint of the same configuration. Throws a BmsError, and changes nothing, where the file does not fit. */
+  /**
+   * Continues from a checkpoint of the same configuration. Throws a BmsError (`BAD_FILE`, `BAD_CHECKPOINT`), and changes nothing, where the file
+   * does not fit.
+   */
   async restore(bytes: Uint8Array): Promise<void> {
-    const { metadata } = readSafetensorsHeader(bytes)
-    const refuse = (why: string): never => {
-      throw new BmsError('BAD_CHECKPOINT', `the checkpoint does not fit this run: ${why}`, { why })
-    }
-    if (metadata?.['format'] !== 'bms-checkpoint-1') refuse('it was not written by `bms train`')
-    for (const name of ['dataset', 'model', 'T', 'batch', 'seed'] as const)
-      if (metadata![name] !== String(this.config[name])) refuse(`its ${name} is ${metadata![name]}, the run's ${this.config[name]}`)
-    const numbers = ['step', 'seed', 'counter'].map((name) => (/^\d+$/.test(metadata![name] ?? '') ? Number(metadata![name]) : NaN))
-    if (!numbers.every(Number.isSafeInteger)) refuse('its step or random state is damaged')
-    const dict = loadSafetensors(bytes)
+    const { step, counter, tensors } = readCheckpoint(bytes, this.config)
+    compareTensors(tensors, this.state())
+    const given = loadSafetensors(bytes, { device: this.device })
+    const before = Object.fromEntries(Object.entries(this.state()).map(([name, t]) => [name, keep(noGrad(() => t.clone()))]))
+    const wanted = this.settings()
     try {
-      await this.adopt(dict, refuse)
+      await this.take(given)
+      for (const [name, settings] of Object.entries(this.settings()))
+        if (settings !== wanted[name]) refuse(`its optimiser.${name} has ${settings}, the run's ${wanted[name]}`)
+    } catch (error) {
+      // Names, shapes and types agree: what is left are hyper-parameters that only the device can show.
+      if (!this.device.isLost) await this.take(before)
+      throw error instanceof BmsError && error.code === 'STATE_DICT' ? new BmsError('BAD_CHECKPOINT', error.message, error.fields, { cause: error }) : error
     } finally {
-      for (const t of Object.values(dict)) t.dispose()
+      for (const t of [...Object.values(given), ...Object.values(before)]) t.dispose()
     }
-    const [step, seed, counter] = numbers as [number, number, number]
     this.step = step
-    this.device.random.restore({ seed, counter })
+    this.device.random.restore({ seed: this.config.seed, counter })
   }
 
-  /** Takes over the tensors of a checkpoint, after comparing all of them. */
-  private async adopt(dict: Record<string, Tensor>, refuse: (why: string) => never): Promise<void> {
+  /** Takes over the tensors of a checkpoint. */
+  private async take(dict: Record<string, Tensor>): Promise<void> {
     const part = (prefix: string): Record<string, Tensor> =>
       Object.fromEntries(Object.entries(dict).flatMap(([name, t]) => (name.startsWith(`${prefix}.`) ? [[name.slice(prefix.length + 1), t]] : [])))
-    const own = this.state()
-    for (const [name, t] of Object.entries(own)) {
-      const got = dict[name]
-      if (!got) refuse(`it lacks ${name}`)
-      if (got!.shape.join() !== t.shape.join() || got!.dtype !== t.dtype)
-        refuse(`${name} is ${got!.dtype} [${got!.shape.join(', ')}], the run needs ${t.dtype} [${t.shape.join(', ')}]`)
-    }
-    for (const name of Object.keys(dict)) if (!(name in own)) refuse(`it holds ${name}, which this run does not have`)
     const { nets, optimisers } = this
     const { generator, critic, latent } = optimisers
     nets.G.loadStateDict(part('G'))
@@ -257,6 +243,12 @@ export class Training {
       critic?.loadStateDict(part('optimiser.critic')),
       latent?.loadStateDict(part('optimiser.latent')),
     ])
+  }
+
+  /** The optimisers' hyper-parameters in words, without the learning rate, which every step sets. */
+  private settings(): Record<string, string> {
+    const words = (o: optim.Adam): string => JSON.stringify({ ...o.groups[0]!.options, lr: undefined })
+    return Object.fromEntries(Object.entries(this.optimisers).flatMap(([name, o]) => (o ? [[name, words(o as optim.Adam)]] : [])))
   }
 }
 

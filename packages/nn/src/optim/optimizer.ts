@@ -1,7 +1,7 @@
 // What all optimisers share: groups, steps from given gradients or from .grad, and state that a checkpoint keeps.
 import { ArgumentError, DTypeError, formatShape, isTensor, noGrad, type Tensor } from '@bms/autograd'
 import { checkNames } from '../check.js'
-import { loadState, refuseRecording } from '../state.js'
+import { compareState, copyOfState, loadState, refuseRecording } from '../state.js'
 import { type Algorithm, ParamGroup } from './group.js'
 
 /** Some parameters with hyper-parameters of their own; what is left out is the optimiser's. */
@@ -110,16 +110,32 @@ export class Optimizer<O extends { lr: number }> {
 
   /**
    * Continues where `stateDict()` was taken, bit for bit, hyper-parameters included. Throws a BmsError 'STATE_DICT' and changes nothing when
-   * it does not fit. The device has the state when this returns; await the promise before reading or setting hyper-parameters (`lr`).
+   * it does not fit. The device has the state when this returns; await the promise before reading or setting hyper-parameters (`lr`). It rejects,
+   * and everything is as it was, where the dict's hyper-parameters are none of this optimiser.
    */
   loadStateDict(dict: Record<string, Tensor>): Promise<void> {
     const op = `${this.algorithm.name}.loadStateDict`
     refuseRecording(op, this.params[0]!.device)
-    loadState(op, this.stateDict(), dict)
-    const adopted = Promise.all(this.groups.map((g) => g.adopt())).then(() => {})
+    const own = this.stateDict()
+    compareState(op, own, dict, true)
+    const before = copyOfState(own)
+    loadState(op, own, dict)
+    const adopted = this.adopt(op, before)
     // Whoever does not wait will hear of a lost device at the next read.
     adopted.catch(() => {})
     return adopted
+  }
+
+  /** Takes the host's hyper-parameters from the device, or puts `before` back. */
+  private async adopt(op: string, before: Record<string, Tensor>): Promise<void> {
+    try {
+      for (const take of await Promise.all(this.groups.map((g) => g.readHyper(op)))) take()
+    } catch (error) {
+      if (!this.params[0]!.device.isLost) loadState(op, this.stateDict(), before)
+      throw error
+    } finally {
+      for (const t of Object.values(before)) t.dispose()
+    }
   }
 
   /** Frees the state (not the parameters). */

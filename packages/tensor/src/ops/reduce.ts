@@ -101,8 +101,7 @@ export const std = (x: Tensor, dims?: Dims, keepdim = false, correction = 1): Te
   wide(checkTensor('std', x), (v) => root(variance(v, dims, keepdim, correction)))
 
 /** Euclidean norm over `dims`. f16 is computed in f32. */
-export const norm = (x: Tensor, dims?: Dims, keepdim = false): Tensor =>
-  wide(checkTensor('norm', x), (v) => root(sum(square(v), dims, keepdim)))
+export const norm = (x: Tensor, dims?: Dims, keepdim = false): Tensor => wide(checkTensor('norm', x), (v) => root(sum(square(v), dims, keepdim)))
 
 /** Mean and biased variance over `dims`, which are kept: what normalising layers divide by. f32, also of f16, as PyTorch's layers keep them. */
 export function moments(x: Tensor, dims: Dims): [Tensor, Tensor] {
