@@ -18,7 +18,8 @@ export function close(actual: ArrayLike<number>, expected: ArrayLike<number>, to
   for (let i = 0; i < expected.length; i++) {
     const [a, e] = [actual[i]!, expected[i]!]
     if (a === e || (Number.isNaN(a) && Number.isNaN(e))) continue
-    if (!Number.isFinite(e) || !(Math.abs(a - e) <= tolerance * Math.max(1, Math.abs(e)))) throw new Error(`element ${i} is ${a}, expected ${e} (tolerance ${tolerance})`)
+    if (!Number.isFinite(e) || !(Math.abs(a - e) <= tolerance * Math.max(1, Math.abs(e))))
+      throw new Error(`element ${i} is ${a}, expected ${e} (tolerance ${tolerance})`)
   }
 }
 
