@@ -1,116 +1,22 @@
-// Gradient rules against finite differences, once and twice: those that no row of test/table proves. A rule that neither has fails the test.
+// What the table of ops does not show of gradient rules: that every op has one or none on purpose and every rule a row, that the checks find what is wrong,
+// and choices among several gradients.
 import * as bms from '@bms/autograd'
 import { gradcheck, gradgradcheck, gradientRules, type Tensor, tensor } from '@bms/autograd'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { product, seeded } from './helpers/arrays.js'
 import { ready } from './helpers/device.js'
 import { rows as table } from './table/index.js'
 
 const test = suite('gradient rules')
-const random = seeded(21)
 
 test.before(async () => {
   await ready()
 })
 
-/** Numbers from `low` to `high`, at least 0.1 away from 0 and from each other's neighbours, so that kinks and ties stay where they are. */
-function values(shape: readonly number[], low = -1.5, high = 1.5): Tensor {
-  const n = product(shape)
-  const step = (high - low) / n
-  const order = Array.from({ length: n }, (_, i) => i).sort(() => random() - 0.5)
-  const list = order.map((i) => low + (i + 0.5) * step)
-  return tensor(
-    list.map((v) => (Math.abs(v) < 0.1 ? v + 0.2 : v)),
-    { shape },
-  ).requiresGrad_()
-}
-
-const positive = (shape: readonly number[]): Tensor => values(shape, 0.5, 2)
-
-interface Row {
-  fn: (...t: Tensor[]) => Tensor | Tensor[]
-  inputs: () => Tensor[]
-}
-
-const unary = (fn: (x: Tensor) => Tensor, make = values): Row => ({ fn, inputs: () => [make([2, 3])] })
-const binary = (fn: (a: Tensor, b: Tensor) => Tensor, make = values): Row => ({ fn, inputs: () => [make([2, 3]), make([3])] })
-
-const rows: Record<string, Row[]> = {
-  neg: [unary((x) => x.neg())],
-  abs: [unary((x) => x.abs())],
-  sign: [unary((x) => x.sign())],
-  floor: [unary((x) => x.mul(0.1).floor())],
-  ceil: [unary((x) => x.mul(0.1).ceil())],
-  round: [unary((x) => x.mul(0.1).round())],
-  trunc: [unary((x) => x.mul(0.1).trunc())],
-  square: [unary((x) => x.square())],
-  exp: [unary((x) => x.exp())],
-  expm1: [unary((x) => x.expm1())],
-  log: [unary((x) => x.log(), positive)],
-  log1p: [unary((x) => x.log1p(), positive)],
-  sqrt: [unary((x) => x.sqrt(), positive)],
-  rsqrt: [unary((x) => x.rsqrt(), positive)],
-  reciprocal: [unary((x) => x.reciprocal(), positive)],
-  sin: [unary((x) => x.sin())],
-  cos: [unary((x) => x.cos())],
-  tanh: [unary((x) => x.tanh())],
-  sigmoid: [unary((x) => x.sigmoid())],
-  softplus: [unary((x) => x.softplus())],
-  silu: [unary((x) => x.silu())],
-  gelu: [unary((x) => x.gelu())],
-  geluTanh: [unary((x) => x.gelu('tanh'))],
-  erf: [unary((x) => x.erf())],
-  relu: [unary((x) => x.relu())],
-  leakyRelu: [unary((x) => x.leakyRelu(0.2)), unary((x) => x.leakyRelu(-0.5)), unary((x) => x.leakyRelu(0))],
-  elu: [unary((x) => x.elu(1.3))],
-  add: [binary((a, b) => a.add(b)), unary((x) => x.add(x)), unary((x) => bms.add(2, x))],
-  sub: [binary((a, b) => a.sub(b)), unary((x) => bms.sub(2, x))],
-  mul: [binary((a, b) => a.mul(b)), unary((x) => x.mul(x)), unary((x) => x.mul(-3))],
-  div: [binary((a, b) => a.div(b), positive), unary((x) => bms.div(2, x), positive), unary((x) => x.div(4))],
-  floorDivide: [binary((a, b) => a.floorDivide(b.mul(10)), positive)],
-  remainder: [{ fn: (a, b) => a!.remainder(b!), inputs: () => [tensor([1.2, 5.3, 7.1]).requiresGrad_(), tensor([0.9, 2.1, 1.6]).requiresGrad_()] }],
-  pow: [
-    binary((a, b) => a.pow(b), positive),
-    unary((x) => x.pow(3)),
-    unary((x) => x.pow(2)),
-    unary((x) => x.pow(0)),
-    unary((x) => bms.pow(1.7, x)),
-    unary((x) => x.pow(-1.5), positive),
-  ],
-  maximum: [binary((a, b) => a.maximum(b)), unary((x) => bms.maximum(0.05, x)), unary((x) => x.maximum(x))],
-  minimum: [binary((a, b) => a.minimum(b)), unary((x) => x.minimum(-0.05))],
-  clamp: [unary((x) => x.clamp(-0.55, 0.55))],
-  where: [binary((a, b) => a.detach().gt(0).where(a, b)), unary((x) => x.detach().gt(0).where(x, 2))],
-  reluGrad: [{ fn: (g, y) => bms.reluGrad(g!, y!), inputs: () => [values([4]), values([4])] }],
-  leakyReluGrad: [{ fn: (g, y) => bms.leakyReluGrad(g!, y!, 0.3), inputs: () => [values([4]), values([4])] }],
-  tanhGrad: [{ fn: (g, y) => bms.tanhGrad(g!, y!), inputs: () => [values([4]), values([4])] }],
-  sigmoidGrad: [{ fn: (g, y) => bms.sigmoidGrad(g!, y!), inputs: () => [values([4]), values([4])] }],
-  clone: [unary((x) => x.clone()), unary((x) => x.transpose().contiguous())],
-  cast: [{ fn: (x) => x!.to('f32').mul(x!.to('i32').to('f32')), inputs: () => [tensor([1.5, -2.5]).requiresGrad_()] }],
-}
-
-/** Gradients of f32 functions by differences of 1/100: the third derivative, a few units here, times 1e-4/6, and rounding of 1e-6/2e-2. */
-const options = { eps: 1e-2, atol: 4e-3, rtol: 4e-3 }
-
-for (const [name, list] of Object.entries(rows)) {
-  test(name, async () => {
-    for (const { fn, inputs } of list) {
-      await gradcheck(fn, inputs(), options)
-      await gradgradcheck(fn, inputs(), options)
-    }
-  })
-}
-
-test('every rule has a row, here or in the table of ops', () => {
-  const inTable = table.flatMap((row) => row.covers).map((name) => name.replace('Tensor.', ''))
-  const known = Object.keys(gradientRules).filter((name) => gradientRules[name])
+test('every rule has a row in the table of ops', () => {
+  const proven = new Set(table.flatMap((row) => [row.name, ...row.covers]))
   assert.equal(
-    known.filter((name) => !rows[name] && !inTable.includes(name)),
-    [],
-  )
-  assert.equal(
-    Object.keys(rows).filter((name) => !known.includes(name)),
+    Object.keys(gradientRules).filter((name) => gradientRules[name] && !proven.has(name)),
     [],
   )
 })
@@ -135,8 +41,8 @@ test('gradcheck finds what is wrong', async () => {
     },
     backward: (ctx, g) => [g!.mul(ctx.saved()[0]!.detach()).mul(2)],
   })
-  await gradcheck(halfWrong, [values([2])])
-  assert.ok((await gradgradcheck(halfWrong, [values([2])]).catch((e: Error) => e)) instanceof Error)
+  await gradcheck(halfWrong, [tensor([0.6, -0.8]).requiresGrad_()])
+  assert.ok((await gradgradcheck(halfWrong, [tensor([0.6, -0.8]).requiresGrad_()]).catch((e: Error) => e)) instanceof Error)
 })
 
 test('the product: every derivative up to the fourth, at one zero and at two', async () => {

@@ -44,8 +44,8 @@ interface Options extends Partial<OpSpec> {
   values?: readonly ((shape: readonly number[]) => Maker)[]
   /** Values of each argument where PyTorch chooses between several gradients, or has an infinite one. */
   kinks?: readonly (readonly number[])[]
-  /** What PyTorch calls it at awkward values; null where it has other results. Default: as for the rest. */
-  awkwardTorch?: string | null
+  /** What PyTorch calls it at awkward values, where that differs. */
+  awkwardTorch?: string
   /** Samples and errors beside those that all ops share. */
   more?: readonly Sample[]
   errors?: readonly ErrorCase[]
@@ -107,7 +107,7 @@ export function awkward(o: Op): Sample {
   const inputs = lists.map((list, i) => fixed(given(list, [list.length, ...lists.slice(i + 1).map(() => 1)])))
   return {
     ...sample(o, 'awkward values', inputs, 0, { ...skipUnless({}), f16: 'values beyond the range of f16' }),
-    torch: o.awkwardTorch === null ? undefined : (o.awkwardTorch ?? o.torch),
+    torch: o.awkwardTorch ?? o.torch,
     tolerance: { value: scalarTolerance, why: 'one operation', ...tolerance, each: true },
   }
 }
@@ -214,6 +214,15 @@ export function binary(name: MapOpName, torch: string, options: BinaryOptions = 
     ],
   })
 }
+
+/** Whole numbers near the ends of their range, or of more digits than f32 has. */
+export const limits = (name: MapOpName, dtype: DType, a: number[], b: number[], expected: number[], result = dtype): Sample => ({
+  name: `${dtype} near the limits`,
+  inputs: [given(a, [a.length], dtype), given(b, [b.length], dtype)],
+  run: (x, y) => fn(name)(x!, y!),
+  reference: () => ({ shape: [a.length], data: expected }),
+  dtype: result,
+})
 
 /** Pairs of dtypes, and numbers beside a tensor: a number that fits has the tensor's dtype. */
 function promotion(o: Op, { right: [low, high] = [-3, 4], everyPair }: BinaryOptions): Sample {

@@ -1,7 +1,7 @@
 // Element-wise functions of two tensors, of a tensor and a number.
 import * as bms from '@bms/nn'
 import type { Tensor } from '@bms/nn'
-import { binary, map } from '../elementwise.js'
+import { binary, limits, map } from '../elementwise.js'
 import type { Sample } from '../op.js'
 import { positive, real } from '../values.js'
 
@@ -40,17 +40,32 @@ export const binaryRows = [
     result: 'same',
     everyPair: true,
     covers: ['add', 'Tensor.add', 'mapOp'],
-    more: [{ name: 'by its name', inputs: [real([2, 3]), real([3])], run: (x, y) => bms.mapOp('add', [x!, y!]), torch: 'a + b' }],
+    more: [
+      limits('add', 'i32', [2 ** 31 - 1, -(2 ** 31)], [1, -1], [-(2 ** 31), 2 ** 31 - 1]),
+      { name: 'by its name', inputs: [real([2, 3]), real([3])], run: (x, y) => bms.mapOp('add', [x!, y!]), torch: 'a + b' },
+    ],
   }),
-  binary('sub', 'a - b', { result: 'same' }),
-  binary('mul', 'a * b', { result: 'same' }),
+  binary('sub', 'a - b', { result: 'same', more: [limits('sub', 'u32', [0, 5], [1, 7], [2 ** 32 - 1, 2 ** 32 - 2])] }),
+  binary('mul', 'a * b', { result: 'same', more: [limits('mul', 'i32', [2 ** 16, -3], [2 ** 16, 2 ** 30], [0, 2 ** 30])] }),
   binary('div', 'a / b', { values: [positive], right: [1, 4] }),
   binary('floorDivide', "torch.div(a, b, rounding_mode='floor')", {
     ...quotients,
     result: 'same',
-    more: [anySign((a, b) => a.floorDivide(b), "torch.div(a, b, rounding_mode='floor')")],
+    more: [
+      anySign((a, b) => a.floorDivide(b), "torch.div(a, b, rounding_mode='floor')"),
+      limits('floorDivide', 'i32', [7, -7, 7, -7, 6, -(2 ** 31), 2 ** 31 - 1], [2, 2, -2, -2, 3, 3, -2], [3, -4, -4, 3, 2, -715827883, -1073741824]),
+      limits('floorDivide', 'u32', [4e9, 7], [3, 4e9], [1333333333, 0]),
+    ],
   }),
-  binary('remainder', 'torch.remainder(a, b)', { ...quotients, result: 'same', more: [anySign((a, b) => a.remainder(b), 'torch.remainder(a, b)')] }),
+  binary('remainder', 'torch.remainder(a, b)', {
+    ...quotients,
+    result: 'same',
+    more: [
+      anySign((a, b) => a.remainder(b), 'torch.remainder(a, b)'),
+      limits('remainder', 'i32', [7, -7, 7, -7, 6, -(2 ** 31)], [3, 3, -3, -3, 3, 3], [1, 2, -2, -1, 0, 1]),
+      limits('remainder', 'u32', [4e9, 7], [7, 4e9], [3, 7]),
+    ],
+  }),
   binary('pow', 'torch.pow(a, b)', {
     values: [positive],
     kinks: [
@@ -65,8 +80,8 @@ export const binaryRows = [
       { name: 'of 0', inputs: [positive([7])], run: (x) => bms.pow(0, x!), reference: (x) => map(() => 0, 'f32', x!) },
     ],
   }),
-  binary('maximum', 'torch.maximum(a, b)', { ...ties, result: 'same' }),
-  binary('minimum', 'torch.minimum(a, b)', { ...ties, result: 'same' }),
+  binary('maximum', 'torch.maximum(a, b)', { ...ties, result: 'same', more: [limits('maximum', 'u32', [3, 0], [2, 4e9], [3, 4e9])] }),
+  binary('minimum', 'torch.minimum(a, b)', { ...ties, result: 'same', more: [limits('minimum', 'u32', [3, 0], [2, 4e9], [2, 0])] }),
   binary('reluGrad', 'torch.where(b <= 0, a * 0, a)', activation('reluGrad')),
   binary('leakyReluGrad', 'a * torch.where(b <= 0, 0.1, 1.0)', activation('leakyReluGrad')),
   binary('tanhGrad', 'a * (1 - b * b)', activation('tanhGrad')),

@@ -1,5 +1,5 @@
 // Comparisons and logic: truths come out.
-import { binary } from '../elementwise.js'
+import { binary, limits } from '../elementwise.js'
 import { whole } from '../values.js'
 
 const truth = {
@@ -10,9 +10,9 @@ const truth = {
 } as const
 
 export const comparisonRows = [
-  binary('eq', 'a == b', truth),
+  binary('eq', 'a == b', { ...truth, more: [limits('eq', 'i32', [16777217, 5], [16777216, 5], [0, 1], 'bool')] }),
   binary('ne', 'a != b', truth),
-  binary('lt', 'a < b', truth),
+  binary('lt', 'a < b', { ...truth, more: [limits('lt', 'u32', [4e9, 1], [1, 4e9], [0, 1], 'bool')] }),
   binary('le', 'a <= b', truth),
   binary('gt', 'a > b', truth),
   binary('ge', 'a >= b', truth),

@@ -3,7 +3,8 @@ import * as bms from '@bms/nn'
 import type { DType, Tensor } from '@bms/nn'
 import { type Nd, flip, from, permute, pick } from '../../helpers/nd.js'
 import { map } from '../elementwise.js'
-import { type ErrorCase, op, type Sample } from '../op.js'
+import { op, type Sample } from '../op.js'
+import { noTensor } from '../refusals.js'
 import { fixed, given, type Maker, real, truths, whole } from '../values.js'
 
 const same = (x?: Nd): Nd => x!
@@ -15,12 +16,6 @@ const unchanged = (run: (x: Tensor, way: number) => Tensor, torch: string): Samp
   ...(['i32', 'u32', 'bool'] as const).map(
     (dtype): Sample => ({ name: dtype, inputs: [whole([3], 0, 2, dtype)], run: (x) => run(x!, 0), reference: same, torch, dtype }),
   ),
-]
-
-const notTensor = (name: string, call: (x: Tensor) => unknown, what = 'the input'): ErrorCase => [
-  () => call(3 as unknown as Tensor),
-  'ARGUMENT',
-  `${name}: ${what} is number, a Tensor is needed (make one with tensor(…))`,
 ]
 
 /** To another dtype. */
@@ -80,7 +75,7 @@ export const copyRows = [
         torch: 'a.transpose(0, 2).contiguous().reshape(4, 3)',
       },
     ],
-    errors: [notTensor('contiguous', bms.contiguous)],
+    errors: [noTensor('contiguous', bms.contiguous)],
   }),
   op('clone', {
     samples: [
@@ -97,7 +92,7 @@ export const copyRows = [
         reference: (x) => [x!, map(() => 9, 'f32', x!)],
       },
     ],
-    errors: [notTensor('clone', bms.clone)],
+    errors: [noTensor('clone', bms.clone)],
   }),
   op('cast', {
     covers: ['cast', 'Tensor.to', 'Tensor.float', 'Tensor.half', 'Tensor.int', 'Tensor.bool'],
@@ -139,7 +134,7 @@ export const copyRows = [
       },
     ],
     errors: [
-      notTensor('cast', (x) => bms.cast(x, 'i32')),
+      noTensor('cast', (x) => bms.cast(x, 'i32')),
       [() => bms.ones([2]).to('f64' as DType), 'DTYPE', 'cast: unknown dtype "f64"; known: f32, f16, i32, u32, bool'],
     ],
   }),
@@ -158,7 +153,7 @@ export const copyRows = [
         reference: same,
       },
     ],
-    errors: [notTensor('detach', bms.detach)],
+    errors: [noTensor('detach', bms.detach)],
   }),
   op('copy_', {
     noGradient,
@@ -180,6 +175,10 @@ export const copyRows = [
       written('of itself, shifted', [real([7])], (x) => x.narrow(0, 1, 6).copy_(x.narrow(0, 0, 6)), {
         reference: (x) => from([7], ([i]) => x!.data[Math.max(0, i! - 1)]!),
         torch: 'torch.cat([a[:1], a[:6]])',
+      }),
+      written('of its own first column', [real([2, 3])], (x) => x.copy_(x.narrow(1, 0, 1)), {
+        reference: (x) => from([2, 3], (c) => pick(x!, [c[0]!, 0])),
+        torch: 'a[:, :1].expand(2, 3)',
       }),
       written('of what was computed from it', [real([5]), real([5])], (x, y) => x.copy_(x.mul(0.5).add(y!)), {
         reference: (x, y) => map((v, w) => v / 2 + w, 'f32', x!, y!),
@@ -204,8 +203,8 @@ export const copyRows = [
       },
     ],
     errors: [
-      notTensor('copy_', (x) => bms.zeros([2]).copy_(x), 'the source'),
-      notTensor('copy_', (x) => bms.copy_(x, bms.zeros([2])), 'the target'),
+      noTensor('copy_', (x) => bms.zeros([2]).copy_(x), 'the source'),
+      noTensor('copy_', (x) => bms.copy_(x, bms.zeros([2])), 'the target'),
       [
         () =>
           bms
@@ -239,7 +238,7 @@ export const copyRows = [
     ],
     errors: [
       [() => bms.zeros([2]).fill_(bms.ones([1]) as never), 'ARGUMENT', 'fill_: a number is needed, got object'],
-      notTensor('fill_', (x) => bms.fill_(x, 2), 'the target'),
+      noTensor('fill_', (x) => bms.fill_(x, 2), 'the target'),
       [() => bms.zeros([3]).expand([2, 3]).fill_(2), 'ARGUMENT', expanded('fill_')],
       [ofGraph((x) => x.fill_(2)), 'IN_PLACE', madeByMul('fill_')],
     ],

@@ -4,6 +4,7 @@ import type { DType, Tensor } from '@bms/nn'
 import { from, type Nd } from '../../helpers/nd.js'
 import { map } from '../elementwise.js'
 import { type ErrorCase, op, type Sample } from '../op.js'
+import { noTensor } from '../refusals.js'
 import { real, truths, whole } from '../values.js'
 
 const { NaN: nan, POSITIVE_INFINITY: inf } = Number
@@ -78,10 +79,6 @@ const notShape = (name: 'zeros' | 'ones'): ErrorCase[] => [
   [() => bms[name]([2, -1]), 'SHAPE', 'full: a shape is a list of whole numbers ≥ 0, got [2,-1]'],
   [() => bms[name](3 as never), 'SHAPE', 'full: a shape is a list of whole numbers ≥ 0, got 3'],
   [() => bms[name]([2], { dtype: 'float' as DType }), 'DTYPE', 'full: unknown dtype "float"; known: f32, f16, i32, u32, bool'],
-]
-
-const notTensor = (name: 'fullLike' | 'zerosLike' | 'onesLike'): ErrorCase[] => [
-  [() => bms[name](3 as never, 1), 'ARGUMENT', `${name}: the input is number, a Tensor is needed (make one with tensor(…))`],
 ]
 
 const identity = (n: number, m: number): Nd => from([n, m], ([i, j]) => Number(i === j))
@@ -166,10 +163,18 @@ export const createRows = [
     covers: ['fullLike'],
     noGradient,
     samples: like(1, (x) => bms.fullLike(x, 1), 'torch.full_like(a, 1)'),
-    errors: [...notTensor('fullLike'), [() => bms.fullLike(bms.ones([2]), '1' as never), 'ARGUMENT', 'full: a number is needed, got string']],
+    errors: [
+      noTensor('fullLike', (x) => bms.fullLike(x, 1)),
+      [() => bms.fullLike(bms.ones([2]), '1' as never), 'ARGUMENT', 'full: a number is needed, got string'],
+    ],
   }),
-  op('zerosLike', { covers: ['zerosLike'], noGradient, samples: like(0, bms.zerosLike, 'torch.zeros_like(a)'), errors: notTensor('zerosLike') }),
-  op('onesLike', { covers: ['onesLike'], noGradient, samples: like(1, bms.onesLike, 'torch.ones_like(a)'), errors: notTensor('onesLike') }),
+  op('zerosLike', {
+    covers: ['zerosLike'],
+    noGradient,
+    samples: like(0, bms.zerosLike, 'torch.zeros_like(a)'),
+    errors: [noTensor('zerosLike', bms.zerosLike)],
+  }),
+  op('onesLike', { covers: ['onesLike'], noGradient, samples: like(1, bms.onesLike, 'torch.ones_like(a)'), errors: [noTensor('onesLike', bms.onesLike)] }),
   op('arange', {
     covers: ['arange'],
     noGradient,
