@@ -19,8 +19,11 @@ const { tensors } = await goldenFile('ring.safetensors')
 const [, draws, batch, latent] = tensors.get('noise')!.shape as unknown as [number, number, number, number]
 
 /** The goldens under a prefix, by the rest of the name. */
-const under = (prefix: string): [string, HostArray][] =>
-  [...tensors].flatMap(([name, t]) => (name.startsWith(prefix) ? [[name.slice(prefix.length), t] as [string, HostArray]] : []))
+function under(prefix: string): [string, HostArray][] {
+  const found = [...tensors].flatMap(([name, t]) => (name.startsWith(prefix) ? [[name.slice(prefix.length), t] as [string, HostArray]] : []))
+  if (found.length === 0) throw new Error(`no goldens ${prefix}…`)
+  return found
+}
 
 const upload = ({ shape, data }: HostArray): Tensor => tensor(data as Float32Array, { shape })
 

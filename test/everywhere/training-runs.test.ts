@@ -21,8 +21,12 @@ function goldens(run: string) {
     if (!found) throw new Error(`no golden ${run}|${name}`)
     return found
   }
-  const under = (prefix: string): [string, HostArray][] =>
-    [...tensors].flatMap(([name, t]) => (name.startsWith(`${run}|${prefix}|`) ? [[name.slice(`${run}|${prefix}|`.length), t] as [string, HostArray]] : []))
+  const under = (prefix: string): [string, HostArray][] => {
+    const begin = `${run}|${prefix}|`
+    const found = [...tensors].flatMap(([name, t]) => (name.startsWith(begin) ? [[name.slice(begin.length), t] as [string, HostArray]] : []))
+    if (found.length === 0) throw new Error(`no goldens ${begin}…`)
+    return found
+  }
   const state = (): Record<string, Tensor> => Object.fromEntries(under('start').map(([name, t]) => [name, upload(t)]))
   /** The i-th of what a step is given. */
   const at = (name: string, i: number): Tensor => upload(get(name)).select(0, i).contiguous()

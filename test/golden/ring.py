@@ -10,7 +10,8 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from files import write
 
-# Of the ring's defaults, all but the sizes, which are small so that the file is.
+# Of the ring's defaults, all but the sizes, which are small so that the file is. (While every row is inside the hinge's margin, the gradient of D's last bias
+# is 0 but for rounding, which Adam makes whole steps of: single and double precision part, in PyTorch too. These sizes and this seed keep clear of that.)
 B, T, LATENT, WIDTH = 32, 5, 8, 32
 K, BIAS = 30.0, 0.3
 LOG_VARIANCE = (-10.0, 5.0)

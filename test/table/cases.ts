@@ -1,8 +1,8 @@
 // Rows for what is neither a function of tensors nor a module nor an optimiser: their cases are written out.
+import { count } from '../support/figures.js'
 import { type ErrorCase, errorCases } from './errors.js'
-import type { Golden, Request } from './goldens.js'
-import { answer } from './goldens.js'
-import type { Row } from './row.js'
+import { answer, type Golden, type Request } from './goldens.js'
+import type { Case, Row } from './row.js'
 
 /** What PyTorch is asked, and what is done with its answer. */
 export interface Asked {
@@ -20,22 +20,21 @@ export interface CasesSpec {
 
 /** A row of the table; `part` is the golden file of those of its cases that ask PyTorch. */
 export function cases(name: string, part: Request['part'], { covers, cases, errors }: CasesSpec): Row {
-  const entries = Object.entries(cases).map(([title, what]) => {
+  const entries = Object.entries(cases).map(([title, what]): Case & { request?: Request } => {
     const key = `${name}, ${title}`
-    return typeof what === 'function' ? { key, run: what } : { key, run: what.run, request: { part, key, spec: what.spec } }
+    if (typeof what === 'function') return { kind: 'behaviour', name: key, run: async () => what() }
+    const request: Request = { part, key, spec: what.spec }
+    const run = async (): Promise<void> => {
+      await what.run(await answer(request))
+      count('goldens')
+    }
+    return { kind: 'torch', name: key, run, request }
   })
   return {
     name,
     covers,
     requests: entries.flatMap(({ request }) => request ?? []),
-    cases: () => [
-      ...entries.map(({ key, run, request }) =>
-        request
-          ? { kind: 'torch', name: key, run: async () => run(await answer(request)) }
-          : { kind: 'behaviour', name: key, run: async () => (run as () => void | Promise<void>)() },
-      ),
-      ...errorCases(name, errors),
-    ],
+    cases: () => [...entries, ...errorCases(name, errors)],
     gaps: () => [],
   }
 }

@@ -16,7 +16,7 @@ export function bceWithLogits(input: Tensor, target: Tensor, options: LossOption
 const logs = (x: Tensor): [Tensor, Tensor] => [x.log().clamp(-100), x.neg().log1p().clamp(-100)]
 
 /** The single losses. Their gradient is PyTorch's, bounded where a probability is 0 or 1: that of the logarithms would be 0 times infinity. */
-const bceEach = customFunction<[Tensor, Tensor]>({
+const bceEach = /* @__PURE__ */ customFunction<[Tensor, Tensor]>({
   name: 'bce',
   forward(ctx, x, t) {
     ctx.save(x, t)

@@ -97,11 +97,16 @@ export function variance(x: Tensor, dims?: Dims, keepdim = false, correction = 1
 const root = (x: Tensor): Tensor => traced('root', [x], {}, () => sqrt(x))
 
 /** Standard deviation over `dims`, see variance. */
-export const std = (x: Tensor, dims?: Dims, keepdim = false, correction = 1): Tensor =>
-  wide(checkTensor('std', x), (v) => root(variance(v, dims, keepdim, correction)))
+export function std(x: Tensor, dims?: Dims, keepdim = false, correction = 1): Tensor {
+  const which = normalDims('std', dims, checkTensor('std', x).ndim)
+  return wide(x, (v) => root(variance(v, which, keepdim, correction)))
+}
 
 /** Euclidean norm over `dims`. f16 is computed in f32. */
-export const norm = (x: Tensor, dims?: Dims, keepdim = false): Tensor => wide(checkTensor('norm', x), (v) => root(sum(square(v), dims, keepdim)))
+export function norm(x: Tensor, dims?: Dims, keepdim = false): Tensor {
+  const which = normalDims('norm', dims, checkTensor('norm', x).ndim)
+  return wide(x, (v) => root(sum(square(v), which, keepdim)))
+}
 
 /** Mean and biased variance over `dims`, which are kept: what normalising layers divide by. f32, also of f16, as PyTorch's layers keep them. */
 export function moments(x: Tensor, dims: Dims): [Tensor, Tensor] {
