@@ -1,9 +1,10 @@
-// What is larger than the adapter allows: dispatches and bindings are split, with limits lowered by hand; what cannot be split is an error with a remedy.
-import { arange, compile, type Device, matmul, ones, randn, splitGroups, sum, type Tensor, tensor, useDevice, zeros } from '@bms/tensor'
+// What is larger than the adapter allows, with limits lowered by hand: tensors that no binding holds are worked on in parts; what cannot be split is an
+// error with a remedy. (Every kernel is in limits-kernels.test.ts.)
+import { arange, compile, type Device, ones, randn, splitGroups, type Tensor, tensor, zeros } from '@bms/tensor'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { close, ready, thrown } from './helpers/device.js'
-import { openDevice } from './helpers/host.js'
+import { close, thrown } from './helpers/device.js'
+import { type Limits, Watched } from './helpers/watched.js'
 
 const test = suite('limits')
 
@@ -22,54 +23,27 @@ test('workgroups are split near-square', () => {
   assert.is(error, undefined)
 })
 
-/** A device whose limits are told lower than they are. */
-async function withLimits(lower: Partial<Record<keyof GPUSupportedLimits, number>>, fn: (device: Device) => Promise<void>): Promise<void> {
-  const shared = await ready()
-  const device = await openDevice()
-  const { limits } = device
-  const told = new Proxy(limits, { get: (_, name) => lower[name as keyof GPUSupportedLimits] ?? limits[name as keyof GPUSupportedLimits] })
-  Object.defineProperty(device, 'limits', { value: told })
+/** Calls `fn` with limits told lower than they are. */
+async function withLimits(lower: Limits, fn: (device: Device) => Promise<void>): Promise<void> {
+  const watched = await Watched.open()
   try {
-    await fn(device)
+    await watched.limited(lower, () => fn(watched.device))
   } finally {
-    device.destroy()
-    useDevice(shared)
+    watched.close()
   }
 }
 
 const range = (n: number): number[] => Array.from({ length: n }, (_, i) => i)
 
-test('every kind of kernel with few workgroups a dimension', async () => {
+test('few workgroups a dimension: compiled steps are split as well, and what takes too many says how many', async () => {
   await withLimits({ maxComputeWorkgroupsPerDimension: 7 }, async () => {
-    const n = 40 * 256
-    close(
-      await arange(n).add(1).data(),
-      range(n).map((i) => i + 1),
-      0,
-    )
-    for (const algorithm of ['thread', 'group'] as const) {
-      const rows = algorithm === 'thread' ? 2000 : 40
-      close(
-        await sum(arange(rows * 3).reshape(rows, 3), 1, false, { algorithm }).data(),
-        range(rows).map((i) => 9 * i + 3),
-        0,
-      )
-    }
-    const a = arange(60 * 2).reshape(60, 2)
-    for (const algorithm of ['rows', 'tiles', 'dots'] as const) {
-      const out = await matmul(a, ones([2, 100]), { algorithm }).data()
-      close(
-        out,
-        range(6000).map((i) => 4 * Math.floor(i / 100) + 1),
-        0,
-      )
-    }
-    close(await arange(3000).reshape(1000, 3).softmax(1).sum(1).data(), new Array(1000).fill(1))
-    close(await arange(2000).flip(0).sort().values.data(), range(2000), 0)
-    assert.is((await randn([10000]).data()).filter((v) => v === 0).length < 5, true)
     const step = compile((x: Tensor) => x.add(1).sum(1))
     close(await step(zeros([2000, 2])).data(), new Array(2000).fill(2), 0)
     assert.match((await thrown(() => arange(60 * 256).add(1))).message, /add: needs 60 workgroups, the adapter takes 7 in each of two dimensions/)
+    assert.match(
+      (await thrown(() => ones([16 * 350, 2]).matmul(ones([2, 5]), { algorithm: 'rows' }))).message,
+      /matmul: 350 workgroups are more than 7 in each dimension allow; split the batch/,
+    )
   })
 })
 

@@ -39,6 +39,64 @@ plan('takes the plain kernel on adapters with subgroups of 8 adapters where a be
   assert.is(planMatmul(problem(64, 64, 64, { batch: 2 }), subgroups).algorithm, 'lanes')
 })
 
+plan('changes its mind exactly at its thresholds', () => {
+  const algorithm = (p: MatmulProblem, target: MatmulTarget) => planMatmul(p, target).algorithm
+  const fixed = (p: MatmulProblem, target: MatmulTarget, name: string) => planMatmul(p, target).constants[name]
+  // Few columns, one row, short sums.
+  assert.equal(
+    [4, 5].map((n) => algorithm(problem(128, n, 1000), subgroups)),
+    ['dots', 'lanes'],
+  )
+  assert.equal(
+    [4, 5].map((n) => algorithm(problem(128, n, 128), software)),
+    ['dots', 'rows'],
+  )
+  assert.equal(
+    [4, 5].map((n) => algorithm(problem(128, n, 128), gpu)),
+    ['dots', 'tiles'],
+  )
+  assert.equal(
+    [1, 2].map((m) => algorithm(problem(m, 1000, 200), subgroups)),
+    ['dots', 'lanes'],
+  )
+  assert.equal(
+    [4, 5].map((k) => algorithm(problem(1000, 1000, k), subgroups)),
+    ['dots', 'lanes'],
+  )
+  assert.equal(
+    [4, 5].map((k) => algorithm(problem(1000, 1000, k), gpu)),
+    ['dots', 'tiles'],
+  )
+  // A small product: 300,000 multiply-adds, of all batches.
+  assert.equal([algorithm(problem(100, 100, 30), subgroups), algorithm(problem(13, 47, 491), subgroups)], ['dots', 'lanes'])
+  assert.equal([algorithm(problem(100, 100, 10, { batch: 3 }), subgroups), algorithm(problem(100, 100, 10, { batch: 4 }), subgroups)], ['dots', 'lanes'])
+  // Tiles of 'rows', of 'tiles', and sums shared by the invocations of 'dots'.
+  assert.equal(
+    [4, 5, 8, 9].map((m) => fixed(problem(m, 64, 64), software, 'ROWS')),
+    [4, 8, 8, 16],
+  )
+  assert.equal(
+    [32, 33].map((n) => fixed(problem(64, n, 64), software, 'COLS')),
+    [1, 2],
+  )
+  assert.equal(
+    [64, 65].map((n) => fixed(problem(64, n, 64), software, 'WIDTH')),
+    [8, 16],
+  )
+  assert.equal(
+    [63, 64].map((batch) => fixed(problem(64, 64, 64, { batch }), gpu, 'TILE_M')),
+    [32, 64],
+  )
+  assert.equal(
+    [255, 256].map((k) => fixed(problem(128, 1, k), gpu, 'SPLIT')),
+    [1, 64],
+  )
+  assert.equal(
+    [16383, 16384].map((m) => fixed(problem(m, 2, 256), gpu, 'SPLIT')),
+    [64, 1],
+  )
+})
+
 plan('takes the forced algorithm', () => {
   for (const algorithm of ['lanes', 'rows', 'tiles', 'dots'] as const) {
     const result = planMatmul(problem(65, 17, 3), subgroups, algorithm)

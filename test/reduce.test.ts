@@ -113,9 +113,11 @@ test('a million numbers do not lose count', async () => {
 test('the plan', () => {
   assert.is(planReduce(1, 8192, 'software'), 'thread')
   assert.is(planReduce(1, 8193, 'software'), 'group')
-  assert.is(planReduce(32, 1e6, 'software'), 'thread')
+  assert.is(planReduce(31, 8193, 'software'), 'group')
+  assert.is(planReduce(32, 8193, 'software'), 'thread')
   assert.is(planReduce(1, 32, 'gpu'), 'thread')
   assert.is(planReduce(1, 33, 'gpu'), 'group')
+  assert.is(planReduce(16383, 33, 'gpu'), 'group')
   assert.is(planReduce(16384, 33, 'gpu'), 'thread')
 })
 

@@ -21,7 +21,8 @@ export function coordinates(shape: readonly number[]): number[][] {
   return Array.from({ length: product(shape) }, (_, e) => shape.map((s, d) => Math.floor(e / strides[d]!) % s))
 }
 
-export const at = (shape: readonly number[], c: readonly number[]): number => stridesOf(shape).reduce((sum, s, d) => sum + s * c[d]!, 0)
+/** The flat position of coordinates. */
+export const at = (shape: readonly number[], c: readonly number[]): number => shape.reduce((sum, s, d) => sum * s + c[d]!, 0)
 
 /** For each line along `dim`: the flat positions of its elements. */
 export function lines(shape: readonly number[], dim: number): number[][] {

@@ -21,6 +21,22 @@ interface Chunk {
   average: Tensor
 }
 
+/** Tensors in sixes, fewer where the averages of six would not fit a binding of `most` elements. */
+function inChunks(sources: readonly Tensor[], most: number): Tensor[][] {
+  const chunks: Tensor[][] = []
+  let size = 0
+  for (const p of sources) {
+    const last = chunks.at(-1)
+    if (last && last.length < WIDTH && size + p.size <= most) last.push(p)
+    else {
+      chunks.push([p])
+      size = 0
+    }
+    size += p.size
+  }
+  return chunks
+}
+
 /** Averages of parameters over training steps. Starts as a copy of them. */
 export class EMA {
   /** The averages, in the order of the parameters. */
@@ -48,8 +64,7 @@ export class EMA {
     const { device } = this.sources[0]!
     this.hyper = hostNumbers([1 - this.currentDecay, Number(this.warmup), 0, 1 - this.currentDecay], device)
     const params: Tensor[] = []
-    for (let first = 0; first < this.sources.length; first += WIDTH) {
-      const sources = this.sources.slice(first, first + WIDTH)
+    for (const sources of inChunks(this.sources, device.limits.maxStorageBufferBindingSize / 4)) {
       const size = sources.reduce((n, p) => n + p.size, 0)
       const average = lasting(() => zeros([Math.max(1, size)], { device }), device)
       let at = 0

@@ -101,6 +101,7 @@ export class Device {
   destroy(): void {
     this.isLost = true
     this.failure ??= new DeviceLostError('destroyed', 'destroy() was called')
+    this.pipelines.clear()
     this.gpu.destroy()
   }
 }

@@ -57,6 +57,12 @@ export class Pipelines {
     )
   }
 
+  /** Forgets all pipelines, so that the driver can free them. */
+  clear(): void {
+    this.ready.clear()
+    this.modules.clear()
+  }
+
   private descriptor(spec: PipelineSpec): GPUComputePipelineDescriptor {
     const code = spec.source()
     let module = this.modules.get(code)

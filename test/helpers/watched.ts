@@ -1,0 +1,119 @@
+// A device of its own whose limits and kind of adapter can be told other than they are, and which notes every dispatch, so that what large tensors, other
+// adapters and splitting make of a call is seen with small tensors on any adapter. Work that breaks a limit that was told fails at once.
+import { type Device, type KernelName, useDevice } from '@bms/tensor'
+import { ready } from './device.js'
+import { openDevice } from './host.js'
+
+export type Limits = Partial<Record<keyof GPUSupportedLimits, number>>
+
+/** A dispatch as it reached the GPU. */
+export interface Seen {
+  kernel: KernelName
+  /** Of all dimensions. */
+  workgroups: number
+  grid: readonly [number, number, number]
+  /** Bytes of the largest storage binding, and how many there are. */
+  largest: number
+  bindings: number
+}
+
+export class Watched {
+  /** Every dispatch so far; set its length to 0 to begin anew. */
+  readonly seen: Seen[] = []
+  private told: Limits = {}
+  private readonly kernels = new WeakMap<GPUComputePipeline, KernelName>()
+  private readonly groups = new WeakMap<GPUBindGroup, { largest: number; bindings: number }>()
+
+  /** New tensors are on it from now on. */
+  static async open(): Promise<Watched> {
+    const shared = await ready()
+    return new Watched(await openDevice(), shared)
+  }
+
+  private constructor(
+    readonly device: Device,
+    private readonly shared: Device,
+  ) {
+    const { limits, adapter } = device
+    const name = (key: string | symbol): keyof GPUSupportedLimits => key as keyof GPUSupportedLimits
+    Object.defineProperty(device, 'limits', { value: new Proxy(limits, { get: (_, key) => this.told[name(key)] ?? limits[name(key)] }) })
+    Object.defineProperty(device, 'adapter', { value: { ...adapter }, writable: true })
+    this.watchPipelines()
+    this.watchBindings()
+    this.watchDispatches()
+  }
+
+  private watchPipelines(): void {
+    const { pipelines } = this.device
+    const get = pipelines.get.bind(pipelines)
+    pipelines.get = (spec) => {
+      const pipeline = get(spec)
+      this.kernels.set(pipeline, spec.kernel)
+      return pipeline
+    }
+  }
+
+  private watchBindings(): void {
+    const { gpu } = this.device
+    const create = gpu.createBindGroup.bind(gpu)
+    gpu.createBindGroup = (descriptor) => {
+      const group = create(descriptor)
+      const sizes = Array.from(descriptor.entries, ({ resource }) => resource as GPUBufferBinding)
+        .filter(({ buffer }) => buffer.usage & GPUBufferUsage.STORAGE)
+        .map(({ size, buffer, offset = 0 }) => size ?? buffer.size - offset)
+      this.groups.set(group, { largest: Math.max(0, ...sizes), bindings: sizes.length })
+      return group
+    }
+  }
+
+  private watchDispatches(): void {
+    const { stream, limits } = this.device
+    const issue = stream.issue.bind(stream)
+    stream.issue = (p) => {
+      const kernel = this.kernels.get(p.pipeline)!
+      const seen: Seen = { kernel, grid: p.grid, workgroups: p.grid[0] * p.grid[1] * p.grid[2], ...this.groups.get(p.group)! }
+      const over = (what: string, value: number, limit: number): void => {
+        if (value > limit) throw new Error(`${kernel}: dispatched with ${what} ${value}, the limit told is ${limit}`)
+      }
+      over('workgroups', Math.max(...p.grid), limits.maxComputeWorkgroupsPerDimension)
+      over('a binding of bytes', seen.largest, limits.maxStorageBufferBindingSize)
+      over('storage buffers', seen.bindings, limits.maxStorageBuffersPerShaderStage)
+      this.seen.push(seen)
+      issue(p)
+    }
+  }
+
+  /** Tells other limits while `fn` runs. */
+  async limited<R>(limits: Limits, fn: () => R | Promise<R>): Promise<R> {
+    this.told = limits
+    try {
+      return await fn()
+    } finally {
+      this.told = {}
+    }
+  }
+
+  /** The kernels that `fn` dispatches, each once. */
+  kernelsOf(fn: () => unknown): KernelName[] {
+    this.seen.length = 0
+    fn()
+    return [...new Set(this.seen.map((s) => s.kernel))]
+  }
+
+  /** Plans as on another kind of adapter while `fn` runs. */
+  async as<R>(kind: 'gpu' | 'software', fn: () => R | Promise<R>): Promise<R> {
+    const { adapter } = this.device
+    Object.assign(this.device, { adapter: { ...adapter, kind } })
+    try {
+      return await fn()
+    } finally {
+      Object.assign(this.device, { adapter })
+    }
+  }
+
+  /** New tensors are on the device of all tests again. */
+  close(): void {
+    this.device.destroy()
+    useDevice(this.shared)
+  }
+}
