@@ -1,9 +1,8 @@
 // What is larger than the adapter allows: dispatches and bindings are split, with limits lowered by hand; what cannot be split is an error with a remedy.
-import { arange, compile, type Device, init, matmul, ones, randn, splitGroups, sum, type Tensor, tensor, useDevice, zeros } from '@bms/tensor/node'
+import { arange, compile, type Device, matmul, ones, randn, splitGroups, sum, type Tensor, tensor, zeros } from '@bms/tensor/node'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { close, ready, thrown } from './helpers/device.js'
-import { options } from './support/options.js'
+import { close, settle, thrown, withDevice } from './helpers/device.js'
 
 const test = suite('limits')
 
@@ -23,19 +22,13 @@ test('workgroups are split near-square', () => {
 })
 
 /** A device whose limits are told lower than they are. */
-async function withLimits(lower: Partial<Record<keyof GPUSupportedLimits, number>>, fn: (device: Device) => Promise<void>): Promise<void> {
-  const shared = await ready()
-  const device = await init({ adapter: (process.env['BMS_TEST_ADAPTER'] as 'auto' | undefined) ?? options.adapter })
-  const { limits } = device
-  const told = new Proxy(limits, { get: (_, name) => lower[name as keyof GPUSupportedLimits] ?? limits[name as keyof GPUSupportedLimits] })
-  Object.defineProperty(device, 'limits', { value: told })
-  try {
-    await fn(device)
-  } finally {
-    device.destroy()
-    useDevice(shared)
-  }
-}
+const withLimits = (lower: Partial<Record<keyof GPUSupportedLimits, number>>, fn: (device: Device) => Promise<void>): Promise<void> =>
+  withDevice((device) => {
+    const { limits } = device
+    const told = new Proxy(limits, { get: (_, name) => lower[name as keyof GPUSupportedLimits] ?? limits[name as keyof GPUSupportedLimits] })
+    Object.defineProperty(device, 'limits', { value: told })
+    return fn(device)
+  })
 
 const range = (n: number): number[] => Array.from({ length: n }, (_, i) => i)
 
@@ -168,6 +161,19 @@ test('what cannot be split names limit, need and remedy', async () => {
       range(8).map((i) => 8000 + 2 * i),
       0,
     )
+  })
+})
+
+test('a step that cannot be built gives its memory back', async () => {
+  await withLimits({ maxComputeWorkgroupsPerDimension: 7 }, async (device) => {
+    const x = ones([4])
+    // Memory is laid out before the call is lowered that needs too many workgroups.
+    const step = compile((t: Tensor) => t.cumsum(0).cumsum(0).expand([15360, 4]).mul(2))
+    await settle(device)
+    const { storages, bytes } = device.memory()
+    for (let i = 0; i < 3; i++) assert.is((await thrown(() => step(x))).code, 'LIMIT')
+    await settle(device)
+    assert.equal([device.memory().storages, device.memory().bytes], [storages, bytes])
   })
 })
 

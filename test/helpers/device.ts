@@ -1,15 +1,30 @@
 // What the tests of the GPU share: one device for the whole run, and comparisons of numbers that know NaN and infinity.
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
-import { type Device, init } from '@bms/tensor/node'
+import { type Device, init, type InitOptions, useDevice } from '@bms/tensor/node'
 import { options } from '../support/options.js'
 
 let device: Promise<Device> | null = null
 
 /** The device that all tests use, on the adapter that BMS_TEST_ADAPTER or the test run's --adapter names. */
 export function ready(): Promise<Device> {
-  device ??= init({ adapter: (process.env['BMS_TEST_ADAPTER'] as 'auto' | undefined) ?? options.adapter })
+  device ??= init({ adapter })
   return device
+}
+
+/** The adapter of this test run. */
+export const adapter = (process.env['BMS_TEST_ADAPTER'] as 'auto' | undefined) ?? options.adapter
+
+/** Runs with a device of its own, to be broken; the one of the other tests comes back. */
+export async function withDevice(fn: (device: Device) => Promise<void>, how: InitOptions = { adapter }): Promise<void> {
+  const shared = await ready()
+  const device = await init(how)
+  try {
+    await fn(device)
+  } finally {
+    device.destroy()
+    useDevice(shared)
+  }
 }
 
 /** Throws unless every number is within tolerance · max(1, |expected|); NaN equals NaN, infinities equal themselves. Tolerance 0: the same numbers. */

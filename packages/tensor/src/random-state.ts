@@ -37,6 +37,7 @@ export class RandomState {
   }
 
   restore(s: RandomSnapshot): void {
+    this.device.check('random')
     this.seed = s.seed
     this.counter = s.counter
     if (this.eagerBase) this.write(this.eagerBase, 0)

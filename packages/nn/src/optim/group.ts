@@ -67,7 +67,7 @@ export class ParamGroup<O extends { lr: number } = { lr: number }> {
     this.flags = algorithm.flags(options)
     this.hyper = lasting(() => zeros([HEAD + RECORD * params.length], { device }), device)
     this.spare = Array.from({ length: WIDTH }, () => lasting(() => zeros([1], { device }), device))
-    this.upload()
+    this.upload(options)
     this.split(device)
   }
 
@@ -114,9 +114,9 @@ export class ParamGroup<O extends { lr: number } = { lr: number }> {
     const { algorithm } = this
     const next = this.checked(change)
     refuseRecording(`${algorithm.name}: setting ${Object.keys(change).join(', ')}`, this.device)
+    this.upload(next)
     this.current = next
     this.changes++
-    this.upload()
   }
 
   /** The options after a change, if it is allowed. */
@@ -133,14 +133,14 @@ export class ParamGroup<O extends { lr: number } = { lr: number }> {
     return next
   }
 
-  private numbers(): Float32Array<ArrayBuffer> {
+  private numbers(options: O): Float32Array<ArrayBuffer> {
     const head = new Float32Array(USED)
-    head.set([this.current.lr, ...this.algorithm.numbers(this.current)])
+    head.set([options.lr, ...this.algorithm.numbers(options)])
     return head
   }
 
-  private upload(): void {
-    this.device.stream.upload(this.algorithm.name, this.hyper.storage, new Uint8Array(this.numbers().buffer))
+  private upload(options: O): void {
+    this.device.stream.upload(this.algorithm.name, this.hyper.storage, new Uint8Array(this.numbers(options).buffer))
   }
 
   /** The hyper-parameters as the kernels read them: a view. */
@@ -154,7 +154,7 @@ export class ParamGroup<O extends { lr: number } = { lr: number }> {
     const view = this.head
     const stored = (await view.data()) as Float32Array
     view.dispose()
-    const own = this.numbers()
+    const own = this.numbers(this.current)
     if (changes !== this.changes || own.every((x, i) => x === stored[i])) return
     const next = { ...this.current, ...this.algorithm.options(Array.from(stored, shortest)) }
     this.algorithm.check(this.algorithm.name, next)
@@ -169,6 +169,8 @@ export class ParamGroup<O extends { lr: number } = { lr: number }> {
       if (!g) return
       if (!sameShape(g.shape, p.shape))
         throw new ShapeError(name, `the gradient of parameter ${i} has shape ${formatShape(g.shape)}, the parameter ${formatShape(p.shape)}`, { parameter: i })
+      if (g.device !== p.device)
+        throw new ArgumentError(name, `the gradient of parameter ${i} is on ${g.device}, the parameter on ${p.device}`, { parameter: i })
       if (g.dtype !== 'f32') throw new DTypeError(name, `the gradient of parameter ${i} is ${g.dtype}, f32 is needed`, { parameter: i })
     })
     if (this.counted) this.tick(grads)
