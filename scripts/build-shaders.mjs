@@ -2,6 +2,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join, relative, sep } from 'node:path'
 import { pathToFileURL } from 'node:url'
+import { gzipSync } from 'node:zlib'
 import { parseShader } from './wgsl.mjs'
 
 const key = (s) => (/^[A-Za-z_$][\w$]*$/.test(s) ? s : `'${s}'`)
@@ -101,6 +102,23 @@ function fileInfo(k, source) {
   return `{ file: '${k.file}', source: ${literal(source)}, constants: ${object(Object.entries(k.constants))}, aliases: ${object(Object.entries(k.aliases).map(([n, t]) => [n, `'${t}'`]))} }`
 }
 
+/** Texts such that each resembles those before it: a page gets them compressed, by a method that looks back no further than `WINDOW`. */
+function inOrderOfLikeness(texts) {
+  const WINDOW = 32 * 1024
+  const packed = (text) => gzipSync(text, { level: 9 }).length
+  const order = []
+  let before = ''
+  for (const left = new Set(texts); left.size > 0; ) {
+    const alone = packed(before)
+    const cost = (text) => (before === '' ? -text.length : (packed(before + text) - alone) / text.length)
+    const [best] = [...left].map((text) => ({ text, cost: cost(text) })).sort((a, b) => a.cost - b.cost)
+    left.delete(best.text)
+    order.push(best.text)
+    before = (before + best.text).slice(-WINDOW)
+  }
+  return order
+}
+
 /** Writes only what changed, so that watchers and `tsc -b` stay quiet; by rename, so that a build beside this one never reads half a file. */
 function writeChanged(path, text) {
   if (existsSync(path) && readFileSync(path, 'utf8') === text) return false
@@ -139,8 +157,7 @@ export function buildShaders({ shaders, out }) {
       infos.push(kernelInfo(k, `f${files.indexOf(f)}`))
     }
     const shared = { ...parsed.entries[0], file: f.split(sep).join('/') }
-    // Files with a generated body share their helpers: side by side they compress well.
-    sources[parsed.source.includes('// <body>') ? 'unshift' : 'push'](`// ${f}\nconst f${files.indexOf(f)}: FileInfo = ${fileInfo(shared, parsed.source)}\n`)
+    sources.push(`// ${f}\nconst f${files.indexOf(f)}: FileInfo = ${fileInfo(shared, parsed.source)}\n`)
   }
   if (errors.length) throw new Error(`shaders:\n${errors.join('\n')}`)
   const text = [
@@ -149,7 +166,7 @@ export function buildShaders({ shaders, out }) {
     types.length ? `export interface Kernels {\n${types.join('\n')}\n}\n` : 'export type Kernels = Record<never, never>\n',
     'export type KernelName = keyof Kernels\n',
     ...(infos.length ? [unpack] : []),
-    ...sources,
+    ...inOrderOfLikeness(sources),
     infos.length
       ? `export const shaders: Readonly<Record<KernelName, ShaderInfo>> = {\n${infos.join('\n')}\n}`
       : 'export const shaders: Readonly<Record<KernelName, ShaderInfo>> = {}',

@@ -40,7 +40,10 @@ function blankComments(text) {
 
 const lineAt = (text, offset) => text.slice(0, offset).split('\n').length
 
-/** What is sent to the GPU: no comments but the two body markers, no indentation, no empty lines, no space that separates nothing (before a second - it does: `a - -b`). */
+/**
+ * What is sent to the GPU: no comments but the two body markers, no space that separates nothing (`a - -b` keeps one). Every line stays where it stands in
+ * the file, so that an error in it can be told by its line.
+ */
 function stripSource(text, blanked) {
   const original = text.split('\n')
   const lines = blanked.split('\n').map((line, i) => {
@@ -56,10 +59,7 @@ function stripSource(text, blanked) {
           .replace(/(\d\.)0\b/g, '$1')
           .replace(/\bvec(\d)<([fiu])32>/g, 'vec$1$2')
   })
-  return lines
-    .filter((l) => l !== '')
-    .join('\n')
-    .replace(/(?<!body>)\n\}/g, '}')
+  return lines.join('\n')
 }
 
 /** `blanked` with the insides of all braces blanked: what stands at module scope. */

@@ -73,4 +73,25 @@ test('a program tells what it is', async () => {
   assert.ok(times.every((t) => t.ms >= 0 && t.kernel.length > 0))
 })
 
+test('DEBUG=3 prints the times of the first runs, and runs them as any other', async () => {
+  const device = currentDevice()
+  const { error } = console
+  const printed: string[] = []
+  Object.assign(device, { debugLevel: 3 })
+  console.error = (text: string) => void printed.push(text)
+  try {
+    const w = ones([2])
+    const step = compile((x: Tensor) => w.copy_(w.add(x)))
+    await step.prepare(ones([2]))
+    for (let i = 0; i < 4; i++) step(ones([2]))
+    close(await w.data(), [5, 5], 0)
+    await device.sync()
+    const times = printed.filter((text) => /^run \d: \d+\.\d+ ms in 1 kernels\n +\d+\.\d+ ms .* GFLOPS {2}add {2}# /.test(text))
+    assert.is(times.length, device.features.has('timestamp-query') ? 2 : 0, printed.join('\n'))
+  } finally {
+    console.error = error
+    Object.assign(device, { debugLevel: 0 })
+  }
+})
+
 test.run()

@@ -3,7 +3,7 @@
 import { arange, compile, type Device, ones, randn, splitGroups, type Tensor, tensor, zeros } from '@bms/tensor'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { close, thrown } from './helpers/device.js'
+import { close, settle, thrown } from './helpers/device.js'
 import { type Limits, Watched } from './helpers/watched.js'
 
 const test = suite('limits')
@@ -142,6 +142,19 @@ test('what cannot be split names limit, need and remedy', async () => {
       range(8).map((i) => 8000 + 2 * i),
       0,
     )
+  })
+})
+
+test('a step that cannot be built gives its memory back', async () => {
+  await withLimits({ maxComputeWorkgroupsPerDimension: 7 }, async (device) => {
+    const x = ones([4])
+    // Memory is laid out before the call is lowered that needs too many workgroups.
+    const step = compile((t: Tensor) => t.cumsum(0).cumsum(0).expand([15360, 4]).mul(2))
+    await settle(device)
+    const { storages, bytes } = device.memory()
+    for (let i = 0; i < 3; i++) assert.is((await thrown(() => step(x))).code, 'LIMIT')
+    await settle(device)
+    assert.equal([device.memory().storages, device.memory().bytes], [storages, bytes])
   })
 })
 

@@ -1,6 +1,6 @@
 // A device of its own whose limits and kind of adapter can be told other than they are, and which notes every dispatch, so that what large tensors, other
 // adapters and splitting make of a call is seen with small tensors on any adapter. Work that breaks a limit that was told fails at once.
-import { type Device, type KernelName, useDevice } from '@bms/tensor'
+import { type Device, type KernelName, shaders, useDevice } from '@bms/tensor'
 import { ready } from './device.js'
 import { openDevice } from './host.js'
 
@@ -22,7 +22,7 @@ export class Watched {
   readonly seen: Seen[] = []
   private told: Limits = {}
   private readonly kernels = new WeakMap<GPUComputePipeline, KernelName>()
-  private readonly groups = new WeakMap<GPUBindGroup, { largest: number; bindings: number }>()
+  private readonly groups = new WeakMap<GPUBindGroup, { binding: number; bytes: number }[]>()
 
   /** New tensors are on it from now on. */
   static async open(): Promise<Watched> {
@@ -58,10 +58,13 @@ export class Watched {
     const create = gpu.createBindGroup.bind(gpu)
     gpu.createBindGroup = (descriptor) => {
       const group = create(descriptor)
-      const sizes = Array.from(descriptor.entries, ({ resource }) => resource as GPUBufferBinding)
-        .filter(({ buffer }) => buffer.usage & GPUBufferUsage.STORAGE)
-        .map(({ size, buffer, offset = 0 }) => size ?? buffer.size - offset)
-      this.groups.set(group, { largest: Math.max(0, ...sizes), bindings: sizes.length })
+      this.groups.set(
+        group,
+        Array.from(descriptor.entries, ({ binding, resource }) => {
+          const { size, buffer, offset = 0 } = resource as GPUBufferBinding
+          return { binding, bytes: size ?? buffer.size - offset }
+        }),
+      )
       return group
     }
   }
@@ -69,9 +72,14 @@ export class Watched {
   private watchDispatches(): void {
     const { stream, limits } = this.device
     const issue = stream.issue.bind(stream)
-    stream.issue = (p) => {
+    stream.issue = (pass, p) => {
+      issue(pass, p)
       const kernel = this.kernels.get(p.pipeline)!
-      const seen: Seen = { kernel, grid: p.grid, workgroups: p.grid[0] * p.grid[1] * p.grid[2], ...this.groups.get(p.group)! }
+      // The uniforms may lie in a buffer that could hold tensors as well.
+      const uniform = shaders[kernel].bindings.find((b) => b.access === 'uniform')?.index
+      const sizes = this.groups.get(p.group!)!.flatMap(({ binding, bytes }) => (binding === uniform ? [] : bytes))
+      const workgroups = p.grid[0] * p.grid[1] * p.grid[2]
+      const seen: Seen = { kernel, grid: p.grid, workgroups, largest: Math.max(0, ...sizes), bindings: sizes.length }
       const over = (what: string, value: number, limit: number): void => {
         if (value > limit) throw new Error(`${kernel}: dispatched with ${what} ${value}, the limit told is ${limit}`)
       }
@@ -79,15 +87,18 @@ export class Watched {
       over('a binding of bytes', seen.largest, limits.maxStorageBufferBindingSize)
       over('storage buffers', seen.bindings, limits.maxStorageBuffersPerShaderStage)
       this.seen.push(seen)
-      issue(p)
     }
   }
 
   /** Tells other limits while `fn` runs. */
   async limited<R>(limits: Limits, fn: () => R | Promise<R>): Promise<R> {
+    // What was asked before is not meant.
+    await this.device.sync()
     this.told = limits
     try {
-      return await fn()
+      const result = await fn()
+      this.device.stream.flush()
+      return result
     } finally {
       this.told = {}
     }

@@ -58,11 +58,12 @@ export class DeviceError extends BmsError {
 
 /** The device was lost (driver reset, sleep, `destroy`). Make a new one with `init()` and resume from a checkpoint. */
 export class DeviceLostError extends DeviceError {
-  constructor(reason: string, message: string) {
+  constructor(op: string, device: string, reason: string, message: string) {
+    const why = message || 'no message from the driver'
     super(
       'DEVICE_LOST',
-      `the GPU device was lost (${reason}): ${message || 'no message from the driver'}; call init() again and resume from the last checkpoint`,
-      { reason },
+      `${op}: the GPU device was lost (${reason}): ${why}; call init() again and resume from the last checkpoint, nothing made on ${device} can be used any more`,
+      { op, device, reason, why },
     )
   }
 }

@@ -45,6 +45,7 @@ export class RandomState {
     check(op, 'seed', s?.seed, Number.MAX_SAFE_INTEGER, '2^53-1')
     // Room to count on: a run that draws a billion blocks a second is there after 52 days.
     check(op, 'counter', s.counter, 2 ** 52, '2^52')
+    this.device.check('random')
     this.seed = s.seed
     this.counter = s.counter
     if (this.eagerBase) this.write(this.eagerBase, 0)

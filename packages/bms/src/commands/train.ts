@@ -1,8 +1,8 @@
 // `bms train`: a run from its configuration to its result, with its progress on the screen and its files in a folder;
 // interrupted at any moment it goes on from its last checkpoint.
 import { isAnomalyEnabled, setDetectAnomaly } from '@bms/nn'
-import { init } from '@bms/nn/node'
-import { BmsError } from '@bms/tensor'
+import { init, readSafetensorsHeader } from '@bms/nn/node'
+import { BmsError, DeviceLostError } from '@bms/tensor'
 import { readCheckpoint } from '../checkpoint.js'
 import { type HyperParameters, resolveConfig, type RunConfig, type RunOptions } from '../config.js'
 import { sampleMixture } from '../data/mixtures.js'
@@ -167,11 +167,26 @@ async function run(training: Training, folder: RunFolder, started: number, conti
     )
     console.log(`picture: ${folder.path('samples')}\nresult:  ${folder.path('result')}`)
     return result
+  } catch (error) {
+    throw error instanceof DeviceLostError ? lostDuring(training, folder, error) : error
   } finally {
     process.off('SIGINT', interrupt)
     process.off('SIGTERM', interrupt)
     bar.stop()
   }
+}
+
+/** A lost device, with what is left of the run and how it goes on. */
+function lostDuring(training: Training, folder: RunFolder, cause: DeviceLostError): BmsError {
+  const { config } = training
+  const saved = folder.readCheckpoint()
+  const kept = saved ? `the checkpoint of step ${readSafetensorsHeader(saved).metadata?.['step']} is safe` : 'there was no checkpoint yet'
+  return new BmsError(
+    cause.code,
+    `the GPU device was lost around step ${training.step} (${cause.fields['reason']}: ${cause.fields['why']}); ${kept}; continue with: bms train ${config.dataset} --resume --out ${quoted(folder.dir)}`,
+    { ...cause.fields, dir: folder.dir },
+    { cause },
+  )
 }
 
 async function loop(training: Training, folder: RunFolder, bar: Progress, seconds: () => number, stop: () => boolean): Promise<void> {

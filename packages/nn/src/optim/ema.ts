@@ -87,11 +87,11 @@ export class EMA {
     checkNumber('EMA', 'decay', value, { min: 0, max: 1 })
     const { device } = this.hyper
     refuseRecording('EMA: setting decay', device)
-    this.currentDecay = value
     const rest = Float32Array.of(1 - value)
     device.stream.upload('EMA', this.hyper.storage, new Uint8Array(rest.buffer))
     // Without a warm-up nothing else writes what the update reads.
     if (!this.warmup) device.stream.upload('EMA', this.hyper.storage, new Uint8Array(rest.buffer), 12)
+    this.currentDecay = value
   }
 
   /** Moves the averages towards the parameters as they are now. */

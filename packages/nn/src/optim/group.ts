@@ -79,7 +79,7 @@ export class ParamGroup<O extends { lr: number } = { lr: number }> {
     this.flags = algorithm.flags(options)
     this.hyper = lasting(() => zeros([HEAD + RECORD * params.length], { device }), device)
     this.spare = Array.from({ length: WIDTH }, () => lasting(() => zeros([1], { device }), device))
-    this.upload()
+    this.upload(options)
     this.split(device)
   }
 
@@ -126,9 +126,9 @@ export class ParamGroup<O extends { lr: number } = { lr: number }> {
     const { algorithm } = this
     const next = this.checked(change)
     refuseRecording(`${algorithm.name}: setting ${Object.keys(change).join(', ')}`, this.device)
+    this.upload(next)
     this.current = next
     this.changes++
-    this.upload()
   }
 
   /** The options after a change, if it is allowed. */
@@ -151,8 +151,8 @@ export class ParamGroup<O extends { lr: number } = { lr: number }> {
     return head
   }
 
-  private upload(): void {
-    this.device.stream.upload(this.algorithm.name, this.hyper.storage, new Uint8Array(this.numbers(this.current).buffer))
+  private upload(options: O): void {
+    this.device.stream.upload(this.algorithm.name, this.hyper.storage, new Uint8Array(this.numbers(options).buffer))
   }
 
   /** The hyper-parameters as the kernels read them: a view. */
@@ -198,6 +198,8 @@ export class ParamGroup<O extends { lr: number } = { lr: number }> {
       if (!g) return
       if (!sameShape(g.shape, p.shape))
         throw new ShapeError(name, `the gradient of parameter ${i} has shape ${formatShape(g.shape)}, the parameter ${formatShape(p.shape)}`, { parameter: i })
+      if (g.device !== p.device)
+        throw new ArgumentError(name, `the gradient of parameter ${i} is on ${g.device}, the parameter on ${p.device}`, { parameter: i })
       if (g.dtype !== 'f32') throw new DTypeError(name, `the gradient of parameter ${i} is ${g.dtype}, f32 is needed`, { parameter: i })
     })
     if (this.counted) this.tick(grads)

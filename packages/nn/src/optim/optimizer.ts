@@ -55,7 +55,8 @@ export class Optimizer<O extends { lr: number }> {
     })
     this.params = prepared.flatMap((g) => g.own)
     if (new Set(this.params).size !== this.params.length) throw new ArgumentError(name, 'a parameter is listed twice')
-    if (this.params.some((p) => p.device !== this.params[0]!.device)) throw new ArgumentError(name, 'the parameters are on different devices')
+    const devices = [...new Set(this.params.map((p) => p.device))]
+    if (devices.length > 1) throw new ArgumentError(name, `the parameters are on different devices: ${devices.join(' and ')}`)
     this.groups = prepared.map((g) => new ParamGroup(algorithm, g.own, g.settings))
   }
 

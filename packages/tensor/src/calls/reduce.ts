@@ -130,8 +130,7 @@ export class ReduceCall implements Call {
         pipeline: {
           key: `${kernel}|${this.reduce}|${type}|${group}|${body}`,
           kernel,
-          source: () =>
-            (half ? 'enable f16;\n' : '') + specialise(fill(kernel, `// <body>\n${body}`, false), { WG: group, OP: codes[this.reduce] }, { T: type }),
+          source: () => (half ? 'enable f16;' : '') + specialise(fill(kernel, `// <body>\n${body}`, false), { WG: group, OP: codes[this.reduce] }, { T: type }),
         },
         buffers: bindings.list.map((b, i) => ({ binding: i + 1, storage: b.storage })),
         params: words.pack(),

@@ -1,7 +1,9 @@
 // Hands out device memory and takes it back: freed buffers wait in a pool by size, because making a GPUBuffer costs
 // more than a small kernel. Reuse is safe without waiting: all work goes through one stream, in order.
-import { DisposedError, LimitError } from '../errors.js'
+import { DeviceError, DisposedError, LimitError } from '../errors.js'
 import type { Device } from './device.js'
+import type { Told } from './explain.js'
+import type { Words } from './faults.js'
 import { paddedBytes, Storage } from './storage.js'
 
 /** What `device.memory()` reports, in bytes and counts. */
@@ -26,6 +28,8 @@ export class Allocator {
   private storages = 0
   private reserved = 0
   private created = 0
+  /** Buffers of storages that got no memory, with what was told of them. */
+  readonly failed = new Map<GPUBuffer, Told>()
 
   constructor(private readonly device: Device) {}
 
@@ -35,6 +39,7 @@ export class Allocator {
 
   /** A storage of at least `bytes`; its content is undefined. While a step is being recorded it is only planned. */
   allocate(op: string, bytes: number): Storage {
+    this.device.check(op)
     const size = paddedBytes(bytes)
     const { recorder } = this.device.stream
     if (recorder) return recorder.plan(size)
@@ -65,10 +70,42 @@ export class Allocator {
       })
     }
     this.device.check(op)
-    const buffer = this.device.gpu.createBuffer({ size, usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST, label: op })
     this.created++
     this.reserved += size
+    return this.buffer(op, size, GPUBufferUsage.STORAGE | GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST)
+  }
+
+  /** A GPUBuffer. That there is no memory for it is known later, and told then. */
+  buffer(op: string, size: number, usage: GPUBufferUsageFlags): GPUBuffer {
+    const { gpu, faults } = this.device
+    const buffer: GPUBuffer = faults.scope(
+      'out-of-memory',
+      () => gpu.createBuffer({ size, usage, label: op }),
+      (words) => this.exhausted(op, buffer, words),
+    )
     return buffer
+  }
+
+  /** A buffer got no memory: its storage is known as such, and what can be given back is given back. */
+  private exhausted(op: string, buffer: GPUBuffer, words: Words): Told {
+    const { size, label } = buffer
+    if (label === POOLED) {
+      const list = this.pool.get(size)!
+      list.splice(list.indexOf(buffer), 1)
+      this.pooled -= size
+    }
+    const memory = this.report()
+    const ofStorage = label !== RETIRED && (buffer.usage & GPUBufferUsage.STORAGE) !== 0
+    if (ofStorage) memory.reserved = this.reserved -= size
+    const inUse = ofStorage && label !== POOLED
+    if (inUse) {
+      memory.bytes -= size
+      memory.storages--
+    }
+    const told = words.outOfMemory(op, size, memory, this.pooled)
+    if (inUse) this.failed.set(buffer, told)
+    this.trim()
+    return told
   }
 
   private free(storage: Storage, size: number): void {
@@ -76,10 +113,9 @@ export class Allocator {
     storage.buffer = null
     this.live -= size
     this.storages--
-    if (!buffer || this.device.isLost) return
+    if (!buffer || this.device.isLost || this.failed.delete(buffer)) return
     if (this.pooled + size > POOL_BYTES) {
-      this.device.stream.retire(buffer)
-      this.reserved -= size
+      this.discard(buffer)
       return
     }
     buffer.label = POOLED
@@ -89,18 +125,22 @@ export class Allocator {
     else this.pool.set(size, [buffer])
   }
 
+  private discard(buffer: GPUBuffer): void {
+    buffer.label = RETIRED
+    this.reserved -= buffer.size
+    this.device.stream.retire(buffer)
+  }
+
   /** Destroys what waits in the pool. */
   trim(): void {
-    for (const [size, list] of this.pool) {
-      for (const buffer of list) this.device.stream.retire(buffer)
-      this.reserved -= size * list.length
-    }
+    for (const list of this.pool.values()) for (const buffer of list) this.discard(buffer)
     this.pool.clear()
     this.pooled = 0
   }
 }
 
 const POOLED = 'pooled'
+const RETIRED = 'retired'
 
 /** Powers of two up to 1 MiB, then eighths of a power of two: few classes, at most 12.5 % lost. */
 function sizeClass(bytes: number): number {
@@ -113,7 +153,12 @@ function sizeClass(bytes: number): number {
 
 /** The buffer of a storage, or an error that says why there is none. */
 export function bufferOf(op: string, storage: Storage): GPUBuffer {
-  if (storage.buffer) return storage.buffer
+  if (storage.buffer) {
+    const { failed } = storage.device.allocator
+    const failure = failed.size > 0 && failed.get(storage.buffer)
+    if (failure) throw new DeviceError('OUT_OF_MEMORY', `${op}: a tensor it works on got no memory (${failure.message})`, { ...failure.fields, op })
+    return storage.buffer
+  }
   throw storage.alive
     ? new DisposedError(op, 'this tensor exists only inside the compiled step that made it; return it from the compiled function to read it outside')
     : new DisposedError(

@@ -1,9 +1,10 @@
 // A device: the GPUDevice with its limits, its stream, its memory, its pipelines and its random state. The core takes
 // any GPUDevice; where it comes from (browser, Dawn, a test) is decided in init.ts and in ./node.
-import { type BmsError, DeviceError, DeviceLostError } from '../errors.js'
+import { ArgumentError, DeviceError, type DeviceLostError } from '../errors.js'
 import { RandomState } from '../random-state.js'
 import { currentWatcher } from '../trace.js'
 import { Allocator, type MemoryReport } from './allocator.js'
+import { Faults } from './faults.js'
 import { Pipelines } from './pipelines.js'
 import type { Storage } from './storage.js'
 import { Stream } from './stream.js'
@@ -21,9 +22,14 @@ export interface AdapterDescription {
   source: string
 }
 
+let made = 0
+
 export class Device {
+  /** Counts the devices of this process, for messages. */
+  readonly id = ++made
   readonly limits: GPUSupportedLimits
   readonly features: ReadonlySet<string>
+  readonly faults: Faults
   readonly allocator: Allocator
   readonly pipelines: Pipelines
   readonly stream: Stream
@@ -33,7 +39,6 @@ export class Device {
   isLost = false
   /** Invocations of a subgroup, where the adapter has subgroups and they all have one size. */
   readonly subgroupSize: number | undefined
-  private failure: BmsError | null = null
   private spares: { read: Storage; write: Storage } | null = null
   /** 0…4: how much is printed (1 compiled steps, 2 their listings, 3 timings, 4 shader texts). */
   readonly debugLevel: number
@@ -47,31 +52,29 @@ export class Device {
     const info = (gpu as { adapterInfo?: GPUAdapterInfo }).adapterInfo
     this.subgroupSize = this.features.has('subgroups') && info && info.subgroupMinSize === info.subgroupMaxSize ? info.subgroupMinSize : undefined
     this.debugLevel = Number((globalThis as { process?: { env?: Record<string, string> } }).process?.env?.['DEBUG'] ?? 0) || 0
+    this.faults = new Faults(this)
     this.allocator = new Allocator(this)
     this.pipelines = new Pipelines(this)
     this.stream = new Stream(this)
     this.random = new RandomState(this)
-    this.lost = gpu.lost.then((info) => {
-      this.isLost = true
-      const error = new DeviceLostError(info.reason, info.message)
-      this.failure = error
-      return error
+    this.lost = gpu.lost.then(({ reason, message }) => this.faults.lose(reason, message))
+    gpu.addEventListener('uncapturederror', ({ error }) => {
+      const code = error.constructor.name === 'GPUOutOfMemoryError' ? 'OUT_OF_MEMORY' : 'VALIDATION'
+      this.faults.stray(new DeviceError(code, `the GPU refused a command that came from no op: ${error.message}`))
     })
-    gpu.onuncapturederror = (event) => {
-      const { error } = event as GPUUncapturedErrorEvent
-      const memory = typeof GPUOutOfMemoryError !== 'undefined' && error instanceof GPUOutOfMemoryError
-      this.failure ??= memory
-        ? new DeviceError('OUT_OF_MEMORY', `the device is out of memory: ${error.message}; use a smaller batch, or free tensors with tidy()`)
-        : new DeviceError('VALIDATION', `the GPU refused a command: ${error.message}`)
-    }
   }
 
   /** Throws what went wrong on the device since the last check; called by every op and every read. */
-  check(_op: string): void {
-    const { failure } = this
-    if (!failure) return
-    if (!this.isLost) this.failure = null
-    throw failure
+  check(op: string): void {
+    this.faults.check(op)
+    const { recording } = Stream
+    if (recording && recording !== this.stream)
+      throw new ArgumentError(op, `runs on ${this} inside compile(), which records for ${recording.device}; make all tensors on one`)
+  }
+
+  /** Which device this is, for messages. */
+  toString(): string {
+    return `${this.isLost ? 'lost device' : 'device'} ${this.id} (${this.adapter.name})`
   }
 
   memory(): MemoryReport {
@@ -87,7 +90,7 @@ export class Device {
   /** Waits until everything submitted so far has run. */
   async sync(): Promise<void> {
     this.stream.flush()
-    await this.gpu.queue.onSubmittedWorkDone()
+    await Promise.all([this.faults.settled('sync'), this.gpu.queue.onSubmittedWorkDone()])
     this.check('sync')
     await currentWatcher()?.settle()
   }
@@ -99,8 +102,7 @@ export class Device {
 
   /** Frees everything. Tensors of this device cannot be used afterwards. */
   destroy(): void {
-    this.isLost = true
-    this.failure ??= new DeviceLostError('destroyed', 'destroy() was called')
+    this.faults.lose('destroyed', 'destroy() was called')
     this.pipelines.clear()
     this.gpu.destroy()
   }

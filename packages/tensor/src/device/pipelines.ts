@@ -4,12 +4,16 @@ import { DeviceError } from '../errors.js'
 import type { KernelName } from '../generated/shaders.js'
 import { shaders } from '../generated/shaders.js'
 import type { Device } from './device.js'
+import type { Told } from './explain.js'
+import type { Words } from './faults.js'
 
 /** Which pipeline: the kernel, and what of its text is specialised. `key` names all of it. */
 export interface PipelineSpec {
   key: string
   kernel: KernelName
   source: () => string
+  /** The op that asked for it first. */
+  op?: string
 }
 
 export class Pipelines {
@@ -23,38 +27,47 @@ export class Pipelines {
     return this.ready.size
   }
 
-  /** The pipeline, made now if it is new. */
-  get(spec: PipelineSpec): GPUComputePipeline {
+  /** The pipeline, made now if it is new; `op` is who asks. */
+  get(spec: PipelineSpec, op?: string): GPUComputePipeline {
     const found = this.ready.get(spec.key)
     if (found) return found
-    const pipeline = this.device.gpu.createComputePipeline(this.descriptor(spec))
+    const { gpu, faults } = this.device
+    const pipeline = faults.scope(
+      'validation',
+      () => gpu.createComputePipeline(this.descriptor(spec)),
+      (words, message) => {
+        this.ready.delete(spec.key)
+        return this.tell({ ...spec, op }, words, message)
+      },
+    )
     this.ready.set(spec.key, pipeline)
     return pipeline
   }
 
   /** Makes those that are new, in parallel where the driver can. */
   async prepare(specs: Iterable<PipelineSpec>): Promise<void> {
+    const { gpu, faults } = this.device
     const fresh = new Map<string, PipelineSpec>()
     for (const spec of specs) if (!this.ready.has(spec.key)) fresh.set(spec.key, spec)
     await Promise.all(
       Array.from(fresh.values(), async (spec) => {
+        // A module that does not parse is told by the pipeline's rejection, and only once.
+        gpu.pushErrorScope('validation')
+        const descriptor = this.descriptor(spec)
+        gpu.popErrorScope().catch(() => {})
         try {
-          // A module that does not parse is told by the pipeline's rejection, and only once.
-          const { gpu } = this.device
-          gpu.pushErrorScope('validation')
-          const descriptor = this.descriptor(spec)
-          void gpu.popErrorScope()
           this.ready.set(spec.key, await gpu.createComputePipelineAsync(descriptor))
         } catch (cause) {
-          throw new DeviceError(
-            'SHADER',
-            `shaders/${shaders[spec.kernel].file}: does not compile as ${spec.key}: ${(cause as Error).message}`,
-            { kernel: spec.kernel },
-            { cause },
-          )
+          await faults.settled('compile')
+          throw await faults.explain((cause as Error).message, (words, message) => this.tell(spec, words, message))
         }
       }),
     )
+    await faults.settled('compile')
+  }
+
+  private tell(spec: PipelineSpec, words: Words, message: string): Promise<Told> {
+    return words.brokenShader(spec, shaders[spec.kernel], this.modules.get(spec.source())!, message)
   }
 
   /** Forgets all pipelines, so that the driver can free them. */
@@ -88,7 +101,7 @@ export function specialise(source: string, constants: Record<string, number | bo
     const line = new RegExp(`^alias ${name}\\s*=\\s*\\w+;`, 'm')
     if (!line.test(text)) throw new DeviceError('SHADER', `no alias ${name} to specialise`, { name })
     text = text.replace(line, `alias ${name} = ${type};`)
-    if (type === 'f16') enable = 'enable f16;\n'
+    if (type === 'f16') enable = 'enable f16;'
   }
   return enable + text
 }

@@ -1,6 +1,6 @@
-// The one door to the queue: every dispatch, copy, upload and read of a device passes here, in order. Work is gathered
-// in one encoder and submitted when something is read or enough is pending; while a step is being recorded, calls are
-// handed to the recorder instead and nothing runs.
+// The one door to the queue: every dispatch, copy, upload and read of a device passes here, in order. Work is gathered as
+// a list of commands, which is encoded and submitted when something is read or enough is pending; while a step is being
+// recorded, calls are handed to the recorder instead and nothing runs.
 import type { Call, Dispatch } from '../calls/call.js'
 import { BmsError, LimitError } from '../errors.js'
 import type { Recorder } from '../program/recorder.js'
@@ -11,111 +11,140 @@ import type { Storage } from './storage.js'
 
 const PARAM_BYTES = 256 * 1024
 const MAX_PENDING = 256
+/** Lists that stay known after they were submitted, in case the GPU refuses one of their commands. */
+const KEPT = 4
 
-/** A dispatch with its bind group made: what a compiled step replays. */
+/** A dispatch with all that is bound. */
 export interface Prepared {
-  pipeline: GPUComputePipeline
-  group: GPUBindGroup
-  grid: readonly [number, number, number]
+  readonly op: string
+  readonly pipeline: GPUComputePipeline
+  readonly entries: GPUBindGroupEntry[]
+  /** Made when the dispatch is first encoded. */
+  group: GPUBindGroup | null
+  readonly grid: readonly [number, number, number]
 }
 
+interface Copy {
+  readonly op: string
+  readonly pipeline: null
+  readonly from: GPUBufferBinding
+  readonly to: GPUBufferBinding
+  readonly bytes: number
+}
+
+type Command = Prepared | Copy
+
 export class Stream {
-  /** Set while a step is being recorded. */
-  recorder: Recorder | null = null
+  /** The stream that is recording: ops of another device cannot be part of its step. */
+  static recording: Stream | null = null
   /** Dispatches since the start, for tests and benches. */
   dispatches = 0
 
-  private encoder: GPUCommandEncoder | null = null
-  private pass: GPUComputePassEncoder | null = null
-  private pending = 0
+  private listener: Recorder | null = null
+  private commands: Command[] = []
+  private readonly kept: Command[][] = []
   private readonly params: GPUBuffer
   private readonly staging = new Uint8Array(PARAM_BYTES)
   private cursor = 0
   private retired: GPUBuffer[] = []
   private readonly readers: GPUBuffer[] = []
 
-  constructor(private readonly device: Device) {
-    this.params = device.gpu.createBuffer({ size: PARAM_BYTES, usage: GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST, label: 'params' })
+  constructor(readonly device: Device) {
+    this.params = device.allocator.buffer('params', PARAM_BYTES, GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST)
+  }
+
+  /** Set while a step is being recorded. */
+  get recorder(): Recorder | null {
+    return this.listener
+  }
+
+  set recorder(recorder: Recorder | null) {
+    this.listener = recorder
+    Stream.recording = recorder && this
   }
 
   /** Runs a call, or records it. */
   run(call: Call): void {
+    this.device.check(call.op)
     const watcher = outerWatcher()
     if (watcher) watcher.call(call, () => this.take(call))
     else this.take(call)
   }
 
   private take(call: Call): void {
-    for (const out of call.outputs) out.storage.version++
-    if (this.recorder) this.recorder.add(call)
+    if (this.listener) this.listener.add(call)
     else for (const dispatch of call.lower(this.device)) this.dispatch(dispatch)
+    for (const out of call.outputs) out.storage.version++
   }
 
   private dispatch(d: Dispatch): void {
-    const { gpu, pipelines, limits } = this.device
-    this.device.check(d.op)
-    const pipeline = pipelines.get(d.pipeline)
+    const { pipelines, limits } = this.device
+    const pipeline = pipelines.get(d.pipeline, d.op)
     const align = limits.minUniformBufferOffsetAlignment
-    if (this.cursor + (d.params?.byteLength ?? 0) + align > PARAM_BYTES || this.pending >= MAX_PENDING) this.flush()
+    if (this.cursor + (d.params?.byteLength ?? 0) + align > PARAM_BYTES || this.commands.length >= MAX_PENDING) this.flush()
     const entries: GPUBindGroupEntry[] = d.buffers.map((b) => ({ binding: b.binding, resource: bindingOf(d.op, b) }))
     if (d.params) {
       this.staging.set(new Uint8Array(d.params.buffer, d.params.byteOffset, d.params.byteLength), this.cursor)
       entries.push({ binding: d.paramsBinding, resource: { buffer: this.params, offset: this.cursor, size: d.params.byteLength } })
       this.cursor = Math.ceil((this.cursor + d.params.byteLength) / align) * align
     }
-    const group = gpu.createBindGroup({ layout: pipeline.getBindGroupLayout(0), entries, label: d.op })
-    this.issue({ pipeline, group, grid: d.grid })
-  }
-
-  /** Appends a prepared dispatch. */
-  issue(p: Prepared): void {
-    if (!this.pass) {
-      this.encoder ??= this.device.gpu.createCommandEncoder()
-      this.pass = this.encoder.beginComputePass()
-    }
-    this.pass.setPipeline(p.pipeline)
-    this.pass.setBindGroup(0, p.group)
-    this.pass.dispatchWorkgroups(p.grid[0], p.grid[1], p.grid[2])
-    this.pending++
+    this.commands.push({ op: d.op, pipeline, entries, group: null, grid: d.grid })
     this.dispatches++
   }
 
-  /** Replays a whole program in one pass and submits it. `timestamps` brackets the pass for profiling. */
-  replay(steps: readonly Prepared[]): void {
-    for (const p of steps) this.issue(p)
+  /** Submits the dispatches of a compiled step, `name`, after what is pending. */
+  replay(steps: readonly Prepared[], name: string): void {
     this.flush()
+    this.dispatches += steps.length
+    this.submit(steps, name)
   }
 
-  /** Replays with a pass and two timestamps a dispatch, written to `querySet`. Slow; for `program.profile()`. */
-  replayTimed(steps: readonly Prepared[], querySet: GPUQuerySet): void {
-    this.flush()
-    const encoder = this.device.gpu.createCommandEncoder()
-    steps.forEach((p, i) => {
-      const pass = encoder.beginComputePass({ timestampWrites: { querySet, beginningOfPassWriteIndex: 2 * i, endOfPassWriteIndex: 2 * i + 1 } })
-      pass.setPipeline(p.pipeline)
-      pass.setBindGroup(0, p.group)
-      pass.dispatchWorkgroups(...p.grid)
-      pass.end()
-    })
-    this.device.gpu.queue.submit([encoder.finish()])
+  private submit(commands: readonly Command[], step?: string): void {
+    const { gpu, faults } = this.device
+    faults.scope(
+      'validation',
+      () => gpu.queue.submit([this.encode(commands, step)]),
+      (words, message) => words.refusedCommand(gpu, commands, (c) => this.encode([c]), message, step),
+    )
   }
 
-  /** Makes the timestamps of `replayTimed` readable. */
-  resolveQueries(querySet: GPUQuerySet, count: number, resolve: GPUBuffer, read: GPUBuffer): void {
-    const encoder = this.device.gpu.createCommandEncoder()
-    encoder.resolveQuerySet(querySet, 0, count, resolve, 0)
-    encoder.copyBufferToBuffer(resolve, 0, read, 0, 8 * count)
-    this.device.gpu.queue.submit([encoder.finish()])
+  /** The commands as the GPU takes them; what is wrong with them is found here. */
+  encode(commands: readonly Command[], label = 'ops'): GPUCommandBuffer {
+    const encoder = this.device.gpu.createCommandEncoder({ label })
+    let pass: GPUComputePassEncoder | null = null
+    for (const c of commands) {
+      if (c.pipeline) this.issue((pass ??= encoder.beginComputePass()), c)
+      else {
+        pass?.end()
+        pass = null
+        encoder.copyBufferToBuffer(c.from.buffer, c.from.offset!, c.to.buffer, c.to.offset!, c.bytes)
+      }
+    }
+    pass?.end()
+    return encoder.finish()
+  }
+
+  /** Puts a dispatch into a pass. */
+  issue(pass: GPUComputePassEncoder, p: Prepared): void {
+    p.group ??= this.device.gpu.createBindGroup({ layout: p.pipeline.getBindGroupLayout(0), entries: p.entries, label: p.op })
+    pass.setPipeline(p.pipeline)
+    pass.setBindGroup(0, p.group)
+    pass.dispatchWorkgroups(p.grid[0], p.grid[1], p.grid[2])
   }
 
   /** Copies bytes from one storage to another (sizes and offsets multiples of 4). */
   copy(op: string, from: Storage, fromOffset: number, to: Storage, toOffset: number, bytes: number): void {
     this.notRecording(op)
+    this.device.check(op)
     if (bytes === 0) return
-    const encoder = this.encode()
-    encoder.copyBufferToBuffer(bufferOf(op, from), from.base + fromOffset, bufferOf(op, to), to.base + toOffset, bytes)
+    this.commands.push({
+      op,
+      pipeline: null,
+      from: { buffer: bufferOf(op, from), offset: from.base + fromOffset },
+      to: { buffer: bufferOf(op, to), offset: to.base + toOffset },
+      bytes,
+    })
     to.version++
-    this.pending++
   }
 
   /** Writes host bytes. Earlier work that is still pending is submitted first, so that it sees the old content. */
@@ -123,7 +152,11 @@ export class Stream {
     this.device.check(op)
     if (data.byteLength === 0) return
     this.flush()
-    this.device.gpu.queue.writeBuffer(bufferOf(op, storage), storage.base + offset, data, 0, data.byteLength)
+    const { gpu, faults } = this.device
+    const write = (): void => gpu.queue.writeBuffer(bufferOf(op, storage), storage.base + offset, data, 0, data.byteLength)
+    // New memory may turn out not to be there. What was written before is written again without the cost of asking.
+    if (storage.version === 0) faults.scope('validation', write, (words, message) => words.refusedCommand(gpu, [{ op }], () => {}, message))
+    else write()
     storage.version++
   }
 
@@ -133,64 +166,75 @@ export class Stream {
     this.device.check(op)
     const size = Math.ceil(bytes / 4) * 4
     if (size === 0) return new ArrayBuffer(0)
+    const from = { buffer: bufferOf(op, storage), offset: storage.base + offset }
     const found = this.readers.findIndex((r) => r.size >= size && r.size <= 4 * size + 1024)
     const reader =
       found >= 0
         ? this.readers.splice(found, 1)[0]!
-        : this.device.gpu.createBuffer({
-            size: 2 ** Math.ceil(Math.log2(Math.max(size, 256))),
-            usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,
-            label: 'read',
-          })
-    this.encode().copyBufferToBuffer(bufferOf(op, storage), storage.base + offset, reader, 0, size)
+        : this.device.allocator.buffer(op, 2 ** Math.ceil(Math.log2(Math.max(size, 256))), GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST)
+    this.commands.push({ op, pipeline: null, from, to: { buffer: reader, offset: 0 }, bytes: size })
     this.flush()
+    let out: ArrayBuffer
     try {
-      await reader.mapAsync(GPUMapMode.READ, 0, size)
-    } catch (cause) {
-      // The news of a lost device may be a few turns behind.
-      await Promise.race([this.device.lost, new Promise((done) => setTimeout(done, 50))])
-      this.device.check(op)
-      throw new BmsError('READ_FAILED', `${op}: the device could not be read: ${(cause as Error).message}`, { op }, { cause })
+      await this.map(op, reader)
+      out = reader.getMappedRange(0, size).slice(0, bytes)
+      reader.unmap()
+    } catch (error) {
+      reader.destroy()
+      throw error
     }
-    const out = reader.getMappedRange(0, size).slice(0, bytes)
-    reader.unmap()
     if (this.readers.length < 8) this.readers.push(reader)
     else reader.destroy()
-    this.device.check(op)
     return out
   }
 
-  private encode(): GPUCommandEncoder {
-    this.pass?.end()
-    this.pass = null
-    this.encoder ??= this.device.gpu.createCommandEncoder()
-    return this.encoder
+  /** Waits until a buffer can be read and all that was submitted is known to be good. */
+  async map(op: string, buffer: GPUBuffer): Promise<void> {
+    const { gpu, faults } = this.device
+    const mapped = faults.scope(
+      'validation',
+      () =>
+        buffer.mapAsync(GPUMapMode.READ).then(
+          () => null,
+          (error: Error) => error,
+        ),
+      (words, message) => words.refusedCommand(gpu, [{ op }], () => {}, message),
+    )
+    await faults.settled(op)
+    const cause = await mapped
+    if (!cause) return
+    // The news of a lost device may be a few turns behind.
+    await Promise.race([this.device.lost, new Promise((done) => setTimeout(done, 1000))])
+    this.device.check(op)
+    throw new BmsError('READ_FAILED', `${op}: the device could not be read: ${cause.message}`, { op }, { cause })
   }
 
   /** Submits what is pending. Reads do it by themselves. */
   flush(): void {
-    if (this.encoder) {
-      this.pass?.end()
-      const commands = this.encoder.finish()
-      this.pass = this.encoder = null
-      if (this.cursor > 0) this.device.gpu.queue.writeBuffer(this.params, 0, this.staging, 0, this.cursor)
-      this.device.gpu.queue.submit([commands])
+    const { commands, cursor } = this
+    if (commands.length > 0) {
+      this.commands = []
+      this.cursor = 0
+      if (cursor > 0) this.device.gpu.queue.writeBuffer(this.params, 0, this.staging, 0, cursor)
+      this.submit(commands)
+      // A loop that never waits gets no answers: what it submitted must not pile up here.
+      this.kept.push(commands)
+      if (this.kept.length > KEPT) this.kept.shift()!.length = 0
     }
-    this.cursor = 0
-    this.pending = 0
     for (const buffer of this.retired) buffer.destroy()
     this.retired = []
   }
 
   /** Destroys a buffer once the work that may still use it was submitted. */
   retire(buffer: GPUBuffer): void {
-    if (this.pending === 0) buffer.destroy()
+    if (this.commands.length === 0) buffer.destroy()
     else this.retired.push(buffer)
   }
 
   /** Runs `fn` with recording suspended: for state that a step makes on its first run and keeps. */
   outsideRecording<T>(fn: () => T): T {
     const { recorder } = this
+    if (!recorder) return fn()
     this.recorder = null
     try {
       return fn()
@@ -207,12 +251,6 @@ export class Stream {
         { op },
       )
     }
-  }
-
-  /** Frees the stream's own buffers. */
-  destroy(): void {
-    this.params.destroy()
-    for (const r of this.readers) r.destroy()
   }
 }
 

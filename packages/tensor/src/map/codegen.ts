@@ -147,7 +147,7 @@ export function fill(kernel: 'map' | 'reduce.thread' | 'reduce.group', body: str
   const { source } = shaders[kernel]
   const from = source.indexOf('// <body>')
   const to = source.indexOf('// </body>')
-  return `${half ? 'enable f16;\n' : ''}${source.slice(0, from)}${body}\n${source.slice(to)}`
+  return `${half ? 'enable f16;' : ''}${source.slice(0, from)}${body}\n${source.slice(to)}`
 }
 
 /** Index of an operand at coordinates c0, c1, …: offset + Σ cᵈ·strideᵈ, in wrapping u32 (negative strides work). */

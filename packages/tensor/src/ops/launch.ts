@@ -3,7 +3,7 @@ import type { Operand } from '../calls/call.js'
 import { MapCall } from '../calls/map.js'
 import type { Device } from '../device/device.js'
 import { bytesOf, type DType } from '../dtype.js'
-import { ArgumentError, DTypeError } from '../errors.js'
+import { ArgumentError, DTypeError, formatShape } from '../errors.js'
 import { contiguous, sizeOf } from '../layout.js'
 import type { Expr } from '../map/expr.js'
 import { isTensor, Tensor } from '../tensor.js'
@@ -27,7 +27,13 @@ export function launchMap(op: string, device: Device, shape: readonly number[], 
 export function commonDevice(op: string, tensors: readonly Tensor[]): Device {
   if (tensors.length === 0) throw new ArgumentError(op, 'at least one argument must be a Tensor')
   const { device } = tensors[0]!
-  for (const t of tensors) if (t.device !== device) throw new ArgumentError(op, 'the tensors are on different devices; make them all on one')
+  for (const t of tensors) {
+    if (t.device !== device)
+      throw new ArgumentError(
+        op,
+        `the tensors are on different devices; make them all on one: ${formatShape(tensors[0]!.shape)} is on ${device}, ${formatShape(t.shape)} on ${t.device}`,
+      )
+  }
   return device
 }
 

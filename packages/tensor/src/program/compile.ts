@@ -5,7 +5,7 @@ import { currentDevice } from '../device/init.js'
 import type { Stream } from '../device/stream.js'
 import { ArgumentError } from '../errors.js'
 import { copy_ } from '../ops/copy.js'
-import { empty } from '../ops/launch.js'
+import { commonDevice, empty } from '../ops/launch.js'
 import { keep, visitTensors } from '../scope.js'
 import { isTensor, Tensor } from '../tensor.js'
 import { currentWatcher } from '../trace.js'
@@ -45,6 +45,10 @@ interface Entry<R> {
   inputs: Tensor[]
   result: R
 }
+
+/** Does it hold memory that turned out not to be there? */
+const lacksMemory = ({ program, inputs }: Entry<unknown>): boolean =>
+  [...program.owned, ...inputs.map((t) => t.storage)].some((s) => s.buffer && s.device.allocator.failed.has(s.buffer))
 
 /** The same nested arrays and plain objects with each tensor replaced. */
 export function mapTensors(tree: unknown, of: (t: Tensor) => Tensor): unknown {
@@ -92,27 +96,34 @@ export function signature(args: readonly unknown[]): { tensors: Tensor[]; key: s
 export function compile<A extends unknown[], R>(fn: (...args: A) => R, options: CompileOptions = {}): Compiled<A, R> {
   const entries = new Map<string, Entry<R>>()
   let last: Entry<R> | null = null
+  const name = fn.name ? `the compiled step "${fn.name}"` : 'a compiled step'
 
   const record = (device: Device, args: A, tensors: readonly Tensor[]): Entry<R> => {
     const { stream } = device
+    device.check('compile')
     stream.flush()
-    const inputs = tensors.map((t) => {
-      const input = keep(empty('compile', device, t.shape, t.dtype))
-      t.trace?.transfer?.(input)
-      return input
-    })
+    const inputs: Tensor[] = []
     const recorder = new Recorder(device)
+    let program: Program | null = null
     try {
+      for (const t of tensors) {
+        const input = keep(empty('compile', device, t.shape, t.dtype))
+        inputs.push(input)
+        t.trace?.transfer?.(input)
+      }
       const recorded = listen(stream, recorder, () => {
         let next = 0
         return fn(...(mapTensors(args, () => inputs[next++]!) as A))
       })
       const returned: Tensor[] = []
       visitTensors(recorded, isTensor, (t) => returned.push(t))
-      const program = new Program(device, recorder, new Set(returned.map((t) => t.storage).filter((s) => recorder.planned.has(s))), options.rewrites ?? {})
-      const result = mapTensors(recorded, (t) => keep(new Tensor(program.result(t.storage).retain(), t.layout, t.dtype))) as R
-      return { program, inputs, result }
+      const results = new Set(returned.map((t) => t.storage).filter((s) => recorder.planned.has(s)))
+      const made = new Program(device, recorder, results, options.rewrites ?? {}, name)
+      program = made
+      const result = mapTensors(recorded, (t) => keep(new Tensor(made.result(t.storage).retain(), t.layout, t.dtype))) as R
+      return { program: made, inputs, result }
     } catch (error) {
+      program?.dispose()
       recorder.release()
       for (const t of inputs) t.dispose()
       throw error
@@ -126,10 +137,16 @@ export function compile<A extends unknown[], R>(fn: (...args: A) => R, options: 
   }
 
   const find = (args: A): { entry: Entry<R>; tensors: Tensor[] } | null => {
-    const { tensors, key } = signature(args)
-    const device = tensors[0]?.device ?? currentDevice()
+    const { tensors, key: shapes } = signature(args)
+    const device = tensors.length > 0 ? commonDevice('compile', tensors) : currentDevice()
     if (device.stream.recorder) return null
+    const key = `${device.id} ${shapes}`
     let entry = entries.get(key)
+    if (entry && device.allocator.failed.size > 0 && lacksMemory(entry)) {
+      drop(entry)
+      entries.delete(key)
+      entry = undefined
+    }
     if (!entry) {
       if (entries.size >= (options.maxPrograms ?? 8)) {
         const [oldest, gone] = entries.entries().next().value!

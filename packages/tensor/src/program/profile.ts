@@ -1,8 +1,9 @@
 // Times the kernels of a compiled step one by one: with timestamp queries, or, where the adapter has none, by waiting
-// after each dispatch (which adds the cost of a submit to every line).
+// after each dispatch (which adds the cost of a submit to every line). Loaded when somebody asks.
 import type { Dispatch } from '../calls/call.js'
 import type { Device } from '../device/device.js'
 import type { Prepared } from '../device/stream.js'
+import type { DeviceError } from '../errors.js'
 
 export interface KernelTime {
   op: string
@@ -29,19 +30,47 @@ export async function profileDispatches(
   })
 }
 
+/** Times a run without keeping anyone waiting, and prints what came of it, the longest first. */
+export function printTimes(run: number, ...what: Parameters<typeof profileDispatches>): void {
+  const [device] = what
+  const print = (times: KernelTime[]): void => {
+    const total = times.reduce((sum, t) => sum + t.ms, 0)
+    const lines = [...times]
+      .sort((a, b) => b.ms - a.ms)
+      .map((t) => `${t.ms.toFixed(3).padStart(9)} ms ${t.gflops.toFixed(1).padStart(7)} GFLOPS  ${t.kernel}  # ${t.op}`)
+    device.debug(3, () => [`run ${run}: ${total.toFixed(3)} ms in ${times.length} kernels`, ...lines].join('\n'))
+  }
+  // Nobody waits for the times: what went wrong is for the next op.
+  profileDispatches(...what).then(print, (error: DeviceError) => device.faults.stray(error))
+}
+
 async function byQueries(device: Device, steps: readonly Prepared[]): Promise<number[]> {
-  const { gpu, stream } = device
+  const { gpu, stream, allocator, faults } = device
   const count = 2 * steps.length
   if (count === 0) return []
   const querySet = gpu.createQuerySet({ type: 'timestamp', count })
-  stream.replayTimed(steps, querySet)
-  const resolve = gpu.createBuffer({ size: 8 * count, usage: GPUBufferUsage.QUERY_RESOLVE | GPUBufferUsage.COPY_SRC })
-  const read = gpu.createBuffer({ size: 8 * count, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST })
-  stream.resolveQueries(querySet, count, resolve, read)
-  await read.mapAsync(GPUMapMode.READ)
-  const stamps = new BigUint64Array(read.getMappedRange().slice(0))
-  for (const x of [querySet, resolve, read]) x.destroy()
-  return steps.map((_, i) => Number(stamps[2 * i + 1]! - stamps[2 * i]!) / 1e6)
+  const resolve = allocator.buffer('profile', 8 * count, GPUBufferUsage.QUERY_RESOLVE | GPUBufferUsage.COPY_SRC)
+  const read = allocator.buffer('profile', 8 * count, GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST)
+  const submit = (): void => {
+    const encoder = gpu.createCommandEncoder({ label: 'profile' })
+    steps.forEach((step, i) => {
+      const pass = encoder.beginComputePass({ timestampWrites: { querySet, beginningOfPassWriteIndex: 2 * i, endOfPassWriteIndex: 2 * i + 1 } })
+      stream.issue(pass, step)
+      pass.end()
+    })
+    encoder.resolveQuerySet(querySet, 0, count, resolve, 0)
+    encoder.copyBufferToBuffer(resolve, 0, read, 0, 8 * count)
+    gpu.queue.submit([encoder.finish()])
+  }
+  try {
+    stream.flush()
+    faults.scope('validation', submit, (words, message) => words.refusedCommand(gpu, steps, (c) => stream.encode([c]), message, 'a profile'))
+    await stream.map('profile', read)
+    const stamps = new BigUint64Array(read.getMappedRange().slice(0))
+    return steps.map((_, i) => Number(stamps[2 * i + 1]! - stamps[2 * i]!) / 1e6)
+  } finally {
+    for (const x of [querySet, resolve, read]) x.destroy()
+  }
 }
 
 async function byWaiting(device: Device, steps: readonly Prepared[]): Promise<number[]> {
@@ -49,7 +78,7 @@ async function byWaiting(device: Device, steps: readonly Prepared[]): Promise<nu
   await device.sync()
   for (const step of steps) {
     const start = performance.now()
-    device.stream.issue(step)
+    device.stream.replay([step], 'a profile')
     await device.sync()
     times.push(performance.now() - start)
   }

@@ -8,7 +8,7 @@ import { ShapeError } from '../errors.js'
 import { Graph } from './graph.js'
 import { optimise, type Rewrites } from './optimise.js'
 import { planMemory } from './plan-memory.js'
-import { type KernelTime, profileDispatches } from './profile.js'
+import type { KernelTime } from './profile.js'
 import type { Recorder } from './recorder.js'
 
 /** What `program.stats()` tells. */
@@ -34,14 +34,17 @@ export class Program {
   private steps: Prepared[] = []
   private dispatches: Dispatch[] = []
   private calls: readonly Call[]
-  private readonly owned: Storage[] = []
+  /** Memory of the program's own. */
+  readonly owned: Storage[] = []
   private readonly place = new Map<Storage, Storage>()
   private readonly graph: Graph
   private readonly recorded: number
   private unshared = 0
   private arena = 0
   private results = 0
-  private params: GPUBuffer | null = null
+  /** Loaded for DEBUG=3, which times a step's first runs. */
+  private profiler: typeof import('./profile.js') | null = null
+  private timed = 0
 
   /** `results`: storages that the user reads after a run. */
   constructor(
@@ -49,21 +52,32 @@ export class Program {
     private readonly recorder: Recorder,
     results: Set<Storage>,
     rewrites: Rewrites,
+    /** What messages call it. */
+    private readonly name: string,
   ) {
     this.recorded = recorder.calls.length
     this.graph = new Graph(recorder.calls, (s) => recorder.planned.has(s), results, recorder.generations)
     optimise(this.graph, device.limits.maxStorageBuffersPerShaderStage, rewrites)
     this.calls = this.graph.calls
-    this.layOut()
-    this.dispatches = this.calls.flatMap((c) => c.lower(device))
+    try {
+      this.layOut()
+      this.dispatches = this.calls.flatMap((c) => c.lower(device))
+    } catch (error) {
+      this.dispose()
+      throw error
+    }
     device.debug(2, () => this.toString())
+    if (device.debugLevel >= 3 && device.features.has('timestamp-query')) void import('./profile.js').then((profiler) => (this.profiler = profiler))
   }
 
   private layOut(): void {
     const { allocator, limits } = this.device
     const plan = planMemory(this.calls, (s) => this.graph.isTemporary(s), Math.max(16, limits.minStorageBufferOffsetAlignment))
-    const arenas = plan.arenas.map((bytes) => allocator.allocateNow('compile', bytes))
-    this.owned.push(...arenas)
+    const arenas = plan.arenas.map((bytes) => {
+      const arena = allocator.allocateNow('compile', bytes)
+      this.owned.push(arena)
+      return arena
+    })
     this.unshared = plan.unshared
     this.arena = plan.arenas.reduce((a, b) => a + b, 0)
     for (const [storage, { arena, offset }] of plan.place) this.place.set(storage, rangeOf(arenas[arena]!, offset, storage.bytes))
@@ -85,12 +99,12 @@ export class Program {
 
   /** Makes the pipelines in parallel. */
   async prepare(): Promise<void> {
-    await this.device.pipelines.prepare(this.dispatches.map((d) => d.pipeline))
+    await this.device.pipelines.prepare(this.dispatches.map((d) => ({ ...d.pipeline, op: d.op })))
   }
 
-  /** Makes what is still missing (pipelines one after the other) and the bind groups. */
+  /** Makes what is still missing: pipelines, one after the other, and the bindings. */
   private build(): void {
-    const { gpu, pipelines, limits } = this.device
+    const { allocator, pipelines, limits, stream } = this.device
     const started = Date.now()
     const align = limits.minUniformBufferOffsetAlignment
     let bytes = 0
@@ -101,14 +115,16 @@ export class Program {
     })
     const staging = new Uint8Array(Math.max(bytes, 16))
     this.dispatches.forEach((d, i) => d.params && staging.set(new Uint8Array(d.params.buffer, d.params.byteOffset, d.params.byteLength), offsets[i]!))
-    const params = gpu.createBuffer({ size: staging.byteLength, usage: GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST, label: 'step params' })
-    gpu.queue.writeBuffer(params, 0, staging)
-    this.params = params
+    const bound = this.dispatches.map((d) =>
+      d.buffers.map((b) => ({ binding: b.binding, resource: bindingOf(d.op, { ...b, storage: this.where(b.storage) }) as GPUBindingResource })),
+    )
+    const params = allocator.allocateNow('compile', staging.byteLength)
+    this.owned.push(params)
+    stream.upload('compile', params, staging)
     this.steps = this.dispatches.map((d, i) => {
-      const pipeline = pipelines.get(d.pipeline)
-      const entries: GPUBindGroupEntry[] = d.buffers.map((b) => ({ binding: b.binding, resource: bindingOf(d.op, { ...b, storage: this.where(b.storage) }) }))
-      if (d.params) entries.push({ binding: d.paramsBinding, resource: { buffer: params, offset: offsets[i]!, size: d.params.byteLength } })
-      return { pipeline, grid: d.grid, group: gpu.createBindGroup({ layout: pipeline.getBindGroupLayout(0), entries, label: d.op }) }
+      const entries: GPUBindGroupEntry[] = bound[i]!
+      if (d.params) entries.push({ binding: d.paramsBinding, resource: { buffer: params.buffer!, offset: offsets[i]!, size: d.params.byteLength } })
+      return { op: d.op, pipeline: pipelines.get(d.pipeline, d.op), entries, group: null, grid: d.grid }
     })
     this.device.debug(
       1,
@@ -128,26 +144,9 @@ export class Program {
     const { randomBlocks } = this.recorder
     this.device.stream.flush()
     if (randomBlocks > 0) this.device.random.advanceStep(randomBlocks)
-    if (this.timed < TIMED_RUNS && this.device.debugLevel >= 3 && this.device.features.has('timestamp-query')) this.runTimed()
-    else this.device.stream.replay(this.steps)
+    if (this.profiler && this.timed < TIMED_RUNS) this.profiler.printTimes(++this.timed, this.device, this.dispatches, this.steps, this.names())
+    else this.device.stream.replay(this.steps, this.name)
     for (const s of this.written) s.version++
-  }
-
-  private timed = 0
-
-  /** A run with timestamps around each kernel, printed when they are there: what DEBUG=3 shows of a step's first runs. */
-  private runTimed(): void {
-    const run = ++this.timed
-    profileDispatches(this.device, this.dispatches, this.steps, this.names()).then(
-      (times) => {
-        const total = times.reduce((sum, t) => sum + t.ms, 0)
-        const lines = [...times]
-          .sort((a, b) => b.ms - a.ms)
-          .map((t) => `${t.ms.toFixed(3).padStart(9)} ms ${t.gflops.toFixed(1).padStart(7)} GFLOPS  ${t.kernel}  # ${t.op}`)
-        this.device.debug(3, () => [`run ${run}: ${total.toFixed(3)} ms in ${times.length} kernels`, ...lines].join('\n'))
-      },
-      () => {},
-    )
   }
 
   private cachedWritten: Storage[] | null = null
@@ -172,6 +171,8 @@ export class Program {
 
   /** Time of each dispatch in one run (which changes the state like any other run), by timestamp queries where the adapter has them. */
   async profile(): Promise<KernelTime[]> {
+    const { profileDispatches } = await import('./profile.js')
+    this.device.check('profile')
     if (this.steps.length === 0) this.build()
     if (this.recorder.randomBlocks > 0) this.device.random.advanceStep(this.recorder.randomBlocks)
     const times = await profileDispatches(this.device, this.dispatches, this.steps, this.names())
@@ -200,8 +201,6 @@ export class Program {
   /** Gives all memory back. */
   dispose(): void {
     for (const s of this.owned.splice(0)) s.release()
-    this.params?.destroy()
-    this.params = null
     this.steps = []
     this.recorder.release()
   }
