@@ -25,7 +25,7 @@ const differentiable = programs({
 
 for (const [order, runs] of [
   ['first', 80],
-  ['second', 40],
+  ['second', 60],
 ] as const) {
   test(`${order} derivatives`, async () => {
     await forAll(differentiable, { runs, seed: 2 }, async (program) => {

@@ -1,12 +1,12 @@
 // Random programs against float64: whatever is computed in whatever order, eagerly or compiled with any rewrites, in three runs with new inputs, must be
 // what the same program gives on the host; tensors outside that it overwrites included.
 import type { DType, Rewrites } from '@bms/nn'
+import fc from 'fast-check'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { ready } from './helpers/device.js'
 import { forAll } from './helpers/fuzz.js'
-import { compareProgram } from './programs/compare.js'
-import type { ProgramOp } from './programs/op.js'
+import { compareProgram, dispatches } from './programs/compare.js'
 import { elementwiseOps } from './programs/ops/elementwise.js'
 import { programOps } from './programs/ops/index.js'
 import { viewOps } from './programs/ops/view.js'
@@ -28,30 +28,32 @@ const kind: Kind = {
   floats: false,
 }
 
-/** Dispatches of a compiled step, from its listing. */
-const dispatches = (listing: string): number => Number(/^program: (\d+)/.exec(listing)![1])
+test('every op finds operands', () => {
+  const used = new Set(
+    Array.from({ length: 600 }, (_, n) => fc.sample(programs(kind)(n), { seed: n, numRuns: 1 })[0]!).flatMap((p) => p.lines.map((l) => l.op)),
+  )
+  assert.equal(
+    kind.ops.filter((op) => !used.has(op)).map((op) => op.name),
+    [],
+  )
+})
 
 test('values and states', async () => {
   const switches = Object.keys(off) as (keyof Rewrites)[]
-  const used = new Set<ProgramOp>()
   const worked = new Set<string>()
   let next = 0
   await forAll(programs(kind), { runs: 150, seed: 1 }, async (program) => {
     const only = switches[next++ % switches.length]!
-    const found = await compareProgram(program, { all: {}, none: off, [`only ${only}`]: { ...off, [only]: true } })
-    for (const { op } of program.lines) used.add(op)
-    // Those of maps and reductions drop dead calls as well, and show in the names of kernels.
-    if (only !== 'maps' && only !== 'reductions' && dispatches(found[`compiled, only ${only}`]!) < dispatches(found['compiled, none']!)) worked.add(only)
-    if (/= \w+·\w+.*# /.test(found['compiled, all']!)) worked.add('maps')
-    if (/·(sum|max|min|prod) \(/.test(found['compiled, all']!)) worked.add('reductions')
+    const listing = await compareProgram(program, { all: {}, none: off, [`only ${only}`]: { ...off, [only]: true } })
+    if (/= \w+·\w+.*# /.test(listing['all']!)) worked.add('maps')
+    if (/·(sum|max|min|prod) \(/.test(listing['all']!)) worked.add('reductions')
+    if (/= matmul .*(bias|relu|tanh|sigmoid|leakyRelu|gate|rowsum)/.test(listing['all']!)) worked.add('epilogues')
+    const before = await dispatches(program, off)
+    for (const rewrite of ['dead', 'equal', 'copies'] as const)
+      if (!worked.has(rewrite) && (await dispatches(program, { ...off, [rewrite]: true })) < before) worked.add(rewrite)
     count('programs')
   })
-  assert.equal(
-    kind.ops.filter((op) => !used.has(op)).map((op) => op.name),
-    [],
-    'no op is left out',
-  )
-  assert.equal([...worked].sort(), [...switches].sort(), 'every rewrite changed something')
+  assert.equal([...worked].sort(), [...switches].sort(), 'every rewrite had work')
 })
 
 test('values and states where few tensors fit a binding, and a kernel takes few buffers', async () => {

@@ -8,26 +8,24 @@ const effort = Number(process.env['BMS_FUZZ'] ?? 1)
 /** Cases on one device: it keeps every pipeline that it ever made. */
 const PER_DEVICE = 50
 
-/** Throws unless `check` passes for `runs` cases, on devices of its own that are told these limits. */
+/** Throws unless `check` passes for `runs` cases, the n-th of them drawn from `cases(n)`, on devices of its own that are told these limits. */
 export async function forAll<T>(
-  cases: fc.Arbitrary<T>,
+  cases: (n: number) => fc.Arbitrary<T>,
   { runs, seed, limits = {} }: { runs: number; seed: number; limits?: Limits },
   check: (value: T, watched: Watched) => Promise<void>,
 ): Promise<void> {
-  let watched = await Watched.open()
-  let left = PER_DEVICE
-  const run = async (value: T): Promise<void> => {
-    if (left-- === 0) {
-      watched.close()
-      watched = await Watched.open()
-      left = PER_DEVICE
+  const total = Math.ceil(runs * effort)
+  for (let first = 0; first < total; first += PER_DEVICE) {
+    const watched = await Watched.open()
+    const run = async (value: T): Promise<void> => {
+      watched.seen.length = 0
+      await watched.limited(limits, () => check(value, watched))
     }
-    watched.seen.length = 0
-    await watched.limited(limits, () => check(value, watched))
-  }
-  try {
-    await fc.assert(fc.asyncProperty(cases, run), { seed, numRuns: Math.ceil(runs * effort), includeErrorInReport: true })
-  } finally {
-    watched.close()
+    try {
+      for (let n = first; n < Math.min(total, first + PER_DEVICE); n++)
+        await fc.assert(fc.asyncProperty(cases(n), run), { seed: 10_000 * seed + n, numRuns: 1, unbiased: true, includeErrorInReport: true })
+    } finally {
+      watched.close()
+    }
   }
 }

@@ -22,6 +22,9 @@ const units: Partial<Record<DType, number>> = { f32: 2 ** -21, f16: 2 ** -8 }
 /** Below this f16 has fewer digits. */
 const SMALLEST_HALF = 2 ** -14
 
+/** Beyond these numbers the device has others than float64. */
+const RANGE: Record<Exclude<DType, 'bool'>, number> = { f32: 1e30, f16: 6e4, i32: 2 ** 31 - 1, u32: 2 ** 32 - 1 }
+
 const settle: Partial<Record<DType, (v: number) => number>> = { i32: (v) => v | 0, u32: (v) => v >>> 0, bool: (v) => Number(v !== 0) }
 
 /** Noise of some seed, or its opposite: what lies at an edge falls to one side with the one, to the other side with the other. */
@@ -67,7 +70,7 @@ export class Host {
     return memory.writable && (!places || new Set(places).size === places.length)
   }
 
-  /** Does one line of a program. False, and nothing is done, where a result is not a number up to `most`. */
+  /** Does one line of a program. False, and nothing is done, where a result is not a number up to `most`, or more than its dtype holds. */
   apply(op: ProgramOp, operands: readonly number[], args: Args, most = Number.POSITIVE_INFINITY): boolean {
     const slots = operands.map((o) => this.slots[o]!)
     if (op.view) return this.share(op, slots[0]!, args)
@@ -77,9 +80,10 @@ export class Host {
     const given = op.dtype?.(slots, args) ?? slots[0]!.dtype
     const results = outs.map((out, k) => {
       const dtype = (Array.isArray(given) ? given[k] : given) as DType
-      return { shape: out.shape, dtype, data: this.rounded(op, inputs, out, args, dtype) }
+      return { shape: out.shape, dtype, data: this.rounded(op, inputs, out, args, dtype), raw: out.data }
     })
-    if (results.some(({ data }) => !data.every((v) => Math.abs(v) <= most))) return false
+    const within = (list: readonly number[], limit: number): boolean => list.every((v) => Math.abs(v) <= limit)
+    if (!results.every(({ data, raw, dtype }) => within(data, most) && (dtype === 'bool' || within(raw, RANGE[dtype])))) return false
     if (op.writes) {
       const [{ memory, places }] = slots as [Slot]
       results[0]!.data.forEach((v, i) => {

@@ -40,6 +40,8 @@ export interface Kind {
   /** Elements of an input. */
   most: number
   lines: { min: number; max: number }
+  /** Stands in the middle of every program in which it finds operands. */
+  must?: ProgramOp
   /** Are some inputs to have only few different values, so that many elements are equal or zero? */
   ties: boolean
   /** Of floats as far as possible: gradients flow through all that it returns, and other operands are taken only where floats are not. */
@@ -135,7 +137,8 @@ export class Program {
     const host = new Host()
     const values = this.draw(0)
     this.sources.forEach((s, i) => host.load(s, [...values[i]!], s.state))
-    for (const [op, operands, args] of choices.lines) {
+    for (const [i, [op, operands, args]] of choices.lines.entries()) {
+      if (kind.must && i >= choices.lines.length / 2 && this.lines.every((l) => l.op !== kind.must)) this.extend(kind.must, host, operands, picker(args))
       const again = this.lines[this.lines.length - 1 - (operands[0]! % this.lines.length)]
       if (op < kind.ops.length) this.extend(kind.ops[op]!, host, operands, picker(args))
       else if (again) this.append(again.op, host, again.operands, again.args)
@@ -175,11 +178,11 @@ export class Program {
     return this.sources.map((s) => draw(s, random, this.kind.ties && seed % 3 === 0))
   }
 
-  /** Runs it in float64: the content of the outputs. That of states is overwritten. */
-  evaluate(values: readonly (readonly number[])[], noise: Noise | null = null): number[][] {
+  /** Runs it in float64: the content of the outputs, null where a number is more than its dtype holds. That of states is overwritten. */
+  evaluate(values: readonly (readonly number[])[], noise: Noise | null = null): number[][] | null {
     const host = new Host(noise)
     this.sources.forEach((s, i) => host.load(s, values[i] as number[], s.state))
-    for (const { op, operands, args } of this.lines) host.apply(op, operands, args)
+    for (const { op, operands, args } of this.lines) if (!host.apply(op, operands, args)) return null
     return this.outputs.map((o) => [...host.value(o).data])
   }
 
@@ -233,8 +236,13 @@ export class Program {
   }
 }
 
-/** Draws programs. */
-export function programs(kind: Kind): fc.Arbitrary<Program> {
+/** Draws programs; one op after the other has its turn to be in them. */
+export const programs = (kind: Kind) => {
+  const distinct = [...new Set(kind.ops)]
+  return (n: number): fc.Arbitrary<Program> => programsWith({ ...kind, must: distinct[n % distinct.length] })
+}
+
+function programsWith(kind: Kind): fc.Arbitrary<Program> {
   const operand = fc.noBias(fc.nat(NEAR.length - 1))
   const line = fc.tuple(fc.noBias(fc.nat(kind.ops.length - 1 + AGAIN)), fc.tuple(operand, operand, operand), fc.noBias(fc.nat(2 ** 30)))
   const sources = kind.inputs.length + kind.states.length

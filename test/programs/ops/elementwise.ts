@@ -26,8 +26,8 @@ const chain = (name: string, takes: readonly Accept[], run: (...x: Tensor[]) => 
   ...more,
 })
 
-/** Approximations are good to units of 1, not of the result. */
-const units: ProgramOp['magnitude'] = (_, out) => out.data.map((v) => Math.abs(v) + 1)
+/** Approximations are good to units of 1, not of the result; and so are their slopes, as numbers that grow with x show. */
+const units: ProgramOp['magnitude'] = ([x], out) => out.data.map((v, i) => Math.abs(v) + 1 + Math.abs(x!.data[i]!))
 const times =
   (factor: number): ProgramOp['magnitude'] =>
   (_, out) =>
@@ -172,6 +172,15 @@ export const elementwiseOps: readonly ProgramOp[] = [
     run: ([to, x], [dim]) => to!.copy_(to!.flip(dim).mul(0.5).add(x!)),
     reference: ([to, x], [dim]) => each((v, u) => 0.5 * v! + u!, flip(to!, dim), x!),
     writes: true,
+  },
+  {
+    name: '$0.copy_($0.flip(dims))',
+    takes: [rank(1)],
+    args: ([to], pick) => [pick(2) ? to!.shape.length - 1 : to!.shape.map((_, d) => d)],
+    run: ([to], [dims]) => to!.copy_(to!.flip(dims)),
+    reference: ([to], [dims]) => flip(to!, dims),
+    writes: true,
+    exact: true,
   },
   {
     name: '$0.copy_($0.transpose())',

@@ -25,7 +25,7 @@ const activations = ['relu', 'tanh', 'sigmoid', 'leakyRelu'] as const
 const gates = { relu: reluGrad, tanh: tanhGrad, sigmoid: sigmoidGrad, leakyRelu: leakyReluGrad }
 const SLOPE = 0.125
 
-const factors: Accept[] = [matrix, both(float, (w, before) => w.shape.length === 2 && factor(w, before))]
+const factors: Accept[] = [matrix, both(sameType, (w, before) => w.shape.length === 2 && factor(w, before))]
 const productShape = ([x, w]: readonly Meta[]): number[] => [...x!.shape.slice(0, -1), w!.shape[1]!]
 
 /** Has enough elements to be read as a bias, or as an activation's output beside a product. */
@@ -57,11 +57,15 @@ export const productOps: readonly ProgramOp[] = [
     takes: [
       ...factors,
       both(
-        float,
+        sameType,
         enough(([, w]) => [w!.shape[1]!]),
       ),
     ],
-    args: ([, w], pick) => [activations[pick(4)]!, [w!.shape[1]!]],
+    // What is added is mostly a row for all rows, but sometimes a whole matrix, which is no bias.
+    args: ([x, w, b], pick) => {
+      const whole = productShape([x!, w!])
+      return [activations[pick(4)]!, pick(3) === 0 && product(b!.shape) >= product(whole) ? whole : whole.slice(-1)]
+    },
     run: ([x, w, b], [name, shape]) =>
       x!
         .matmul(w!)
@@ -73,7 +77,7 @@ export const productOps: readonly ProgramOp[] = [
   },
   {
     name: 'activationGrad($0.matmul($1), first($2))',
-    takes: [...factors, both(float, enough(productShape))],
+    takes: [...factors, both(sameType, enough(productShape))],
     args: (x, pick) => [activations[pick(4)]!, productShape(x)],
     run: ([x, w, y], [name, shape]) => gates[name as keyof typeof gates](x!.matmul(w!), first(y!, shape), SLOPE),
     reference: ([x, w, y], [name, shape]) => each((g, out) => scalar[`${name as 'relu'}Grad`].of(g!, out!, SLOPE), nd.matmul(x!, w!), firstNd(y!, shape)),
