@@ -40,7 +40,7 @@ function blankComments(text) {
 
 const lineAt = (text, offset) => text.slice(0, offset).split('\n').length
 
-/** What is sent to the GPU: no comments but the two body markers, no indentation, no empty lines, no space that separates nothing (around + - / it may: `a - -b`). */
+/** What is sent to the GPU: no comments but the two body markers, no indentation, no empty lines, no space that separates nothing (before a second - it does: `a - -b`). */
 function stripSource(text, blanked) {
   const original = text.split('\n')
   const lines = blanked.split('\n').map((line, i) => {
@@ -51,8 +51,15 @@ function stripSource(text, blanked) {
           .trim()
           .replace(/\s+/g, ' ')
           .replace(/ ?([,;:(){}[\]=<>*%&|!]) ?/g, '$1')
+          .replace(/ ?(?<![+-] ?)([+-])(?! ?[+-]) ?/g, '$1')
+          .replace(/ ?\/(?! ?[/*]) ?/g, '/')
+          .replace(/(\d\.)0\b/g, '$1')
+          .replace(/\bvec(\d)<([fiu])32>/g, 'vec$1$2')
   })
-  return lines.filter((l) => l !== '').join('\n')
+  return lines
+    .filter((l) => l !== '')
+    .join('\n')
+    .replace(/(?<!body>)\n\}/g, '}')
 }
 
 /** `blanked` with the insides of all braces blanked: what stands at module scope. */

@@ -66,7 +66,7 @@ fn activate(x: vec4f) -> vec4f {
   if (activation() == 3u) { return select(tanh(clamp(x, vec4f(-15.0), vec4f(15.0))), x, is_nan(x)); }
   if (activation() == 4u) {
     let e = exp(-abs(x));
-    return select(select(e, vec4f(1.0), x >= vec4f(0.0)) / (1.0 + e), x, is_nan(x));
+    return select(e, vec4f(1.0), x >= vec4f(0.0)) / (1.0 + e);
   }
   return x;
 }

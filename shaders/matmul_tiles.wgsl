@@ -53,7 +53,7 @@ fn activate(x: f32) -> f32 {
   if (params.activation == 3u) { return select(tanh(clamp(x, -15.0, 15.0)), x, is_nan(x)); }
   if (params.activation == 4u) {
     let e = exp(-abs(x));
-    return select(select(e, 1.0, x >= 0.0) / (1.0 + e), x, is_nan(x));
+    return select(e, 1.0, x >= 0.0) / (1.0 + e);
   }
   return x;
 }

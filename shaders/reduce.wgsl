@@ -18,10 +18,6 @@ fn is_inf(x: f32) -> bool {
   return (bitcast<u32>(x) & 0x7fffffffu) == 0x7f800000u;
 }
 
-fn is_finite(x: f32) -> bool {
-  return (bitcast<u32>(x) & 0x7f800000u) != 0x7f800000u;
-}
-
 // 0 of NaN, as in PyTorch.
 fn sign_(x: f32) -> f32 {
   return select(0.0, 1.0, x > 0.0) - select(0.0, 1.0, x < 0.0);

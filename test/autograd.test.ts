@@ -1,20 +1,5 @@
 // The engine's promises, which are PyTorch's: what accumulates where, what is freed when, what is an error and says so; functions of the user's own.
-import {
-  backward,
-  compile,
-  currentDevice,
-  customFunction,
-  enableGrad,
-  grad,
-  isGradEnabled,
-  noGrad,
-  ones,
-  randn,
-  type Tensor,
-  tensor,
-  tidy,
-  zeros,
-} from '@bms/autograd'
+import { backward, currentDevice, customFunction, enableGrad, grad, isGradEnabled, noGrad, ones, randn, type Tensor, tensor, tidy, zeros } from '@bms/autograd'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { close, ready, settle, thrown } from './helpers/device.js'
@@ -153,35 +138,6 @@ test('leaves and others', async () => {
   const itself = leaf([4])
   itself.backward()
   close(await itself.grad!.data(), [1], 0)
-})
-
-test('a gradient penalty, against its formula', async () => {
-  // f(x) = v · tanh(relu(x W)): its gradient by x, and the gradient of that one's square by W, by hand on the host.
-  const [W, v, x] = [
-    [0.5, -0.3, 0.8, 0.4],
-    [0.7, -1.2],
-    [0.9, 0.6],
-  ] as [number[], number[], number[]]
-  const value = (w: number[]): number => {
-    const h = [0, 1].map((j) => x[0]! * w[j]! + x[1]! * w[2 + j]!)
-    const s = h.map((a, j) => (a > 0 ? v[j]! * (1 - Math.tanh(a) ** 2) : 0))
-    return [0, 1].reduce((sum, i) => sum + (s[0]! * w[2 * i]! + s[1]! * w[2 * i + 1]!) ** 2, 0)
-  }
-  const expected = W.map((_, i) => {
-    const moved = (d: number): number[] => W.map((u, k) => (k === i ? u + d : u))
-    return (value(moved(1e-5)) - value(moved(-1e-5))) / 2e-5
-  })
-  const weight = tensor(W, { shape: [2, 2] }).requiresGrad_()
-  const penalty = (input: Tensor): Tensor => {
-    const out = input.matmul(weight).relu().tanh().matmul(tensor(v).reshape(2, 1))
-    return grad(out, input, { createGraph: true }).square().sum()
-  }
-  const input = tensor(x, { shape: [1, 2] }).requiresGrad_()
-  const p = penalty(input)
-  close([await p.item()], [value(W)])
-  close(await grad(p, weight).data(), expected)
-  const step = compile((t: Tensor) => grad(penalty(t), weight))
-  close(await step(input).data(), expected)
 })
 
 test('functions of the user’s own', async () => {

@@ -4,7 +4,7 @@ import { copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, 
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseConfig, Training } from '@bms/bms'
-import { loadSafetensors, saveSafetensors, tensor } from '@bms/nn'
+import { loadSafetensors, readSafetensorsHeader, saveSafetensors, tensor } from '@bms/nn'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { adapter, bms, type Ended, inPairs, shell, small } from './helpers/command.js'
@@ -197,6 +197,26 @@ test('killed, resumed, interrupted, resumed: the checkpoint of a run that was le
   const training = new Training(parseConfig(json(run, 'config.json')), await ready())
   await training.advanceBy(240)
   assert.ok(Buffer.from(await training.checkpoint()).equals(readFileSync(at(run, 'checkpoint.safetensors'))))
+})
+
+test('--anomaly trains the same run, and says where a NaN came from', async () => {
+  const args = ['train', 'ring', '--seed', '3', '--out', 'watched', '--anomaly', ...ofSix, ...adapter]
+  assert.match(well(await bms(dir, args)).out, /looking for NaN/)
+  assert.ok(readFileSync(at('watched', 'checkpoint.safetensors')).equals(readFileSync(at('done', 'checkpoint.safetensors'))))
+  const bytes = readFileSync(at('done', 'checkpoint.safetensors'))
+  const state = loadSafetensors(bytes)
+  state['R.body.0.weight']!.fill_(Number.NaN)
+  for (const name of ['plain', 'searched']) {
+    cpSync(at('done'), at(name), { recursive: true })
+    writeFileSync(at(name, 'checkpoint.safetensors'), await saveSafetensors(state, readSafetensorsHeader(bytes).metadata))
+  }
+  const [plain, searched] = await inPairs([['plain'], ['searched', '--anomaly']], (more) =>
+    bms(dir, ['train', 'ring', '--resume', '--steps', '9', '--out', ...more]),
+  )
+  refusal(plain!, /the loss "rec" is NaN at step 9; .*bms train … --anomaly .*names the op/, 'plain')
+  assert.is(searched!.code, 1)
+  assert.match(searched!.err, /bms: step 7: detectAnomaly: NaN was there before: the input 2 of matmul, \[2, 16\] f32 \(a leaf with requiresGrad; holds NaN\)/)
+  assert.match(searched!.err, /matmul was called here:\n\s+at /)
 })
 
 test('eval prints what it measured, as text and as JSON', async () => {

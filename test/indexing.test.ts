@@ -82,6 +82,8 @@ test('an index outside of the dim gives NaN, or what no one takes for an element
   close(await gather(tensor(Uint32Array.of(7)), 0, beyond).data(), [7, 2 ** 32 - 1], 0)
   close(await gather(tensor([false]), 0, beyond).data(), [0, 1], 0)
   close(await indexSelect(tensor(Int32Array.of(-7)), 0, beyond).data(), [-7, -(2 ** 31)], 0)
+  close(await tensor([5]).gather(0, beyond, { outside: -0.5 }).data(), [5, -0.5], 0)
+  close(await tensor(Int32Array.of(-7)).indexSelect(0, beyond, { outside: -3 }).data(), [-7, -3], 0)
 })
 
 test('scatterAdd: both algorithms give the sums in the order of the source, bit for bit', async () => {

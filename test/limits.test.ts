@@ -1,9 +1,9 @@
 // What is larger than the adapter allows: dispatches and bindings are split, with limits lowered by hand; what cannot be split is an error with a remedy.
-import { arange, compile, type Device, init, matmul, ones, randn, splitGroups, sum, type Tensor, tensor, useDevice, zeros } from '@bms/tensor/node'
+import { arange, compile, type Device, matmul, ones, randn, splitGroups, sum, type Tensor, tensor, useDevice, zeros } from '@bms/tensor'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { close, ready, thrown } from './helpers/device.js'
-import { options } from './support/options.js'
+import { openDevice } from './helpers/host.js'
 
 const test = suite('limits')
 
@@ -25,7 +25,7 @@ test('workgroups are split near-square', () => {
 /** A device whose limits are told lower than they are. */
 async function withLimits(lower: Partial<Record<keyof GPUSupportedLimits, number>>, fn: (device: Device) => Promise<void>): Promise<void> {
   const shared = await ready()
-  const device = await init({ adapter: (process.env['BMS_TEST_ADAPTER'] as 'auto' | undefined) ?? options.adapter })
+  const device = await openDevice()
   const { limits } = device
   const told = new Proxy(limits, { get: (_, name) => lower[name as keyof GPUSupportedLimits] ?? limits[name as keyof GPUSupportedLimits] })
   Object.defineProperty(device, 'limits', { value: told })

@@ -1,37 +1,51 @@
-// Runs the tests: bundles test/**/*.test.ts against the built packages and runs them one after another in this one process, as a GPU device wants it.
-// node test/run.mjs [part of a file name]... [--adapter auto|gpu|software] [--build] [--slow how many of the slowest to list] [--timeout seconds a test]
+// Runs the tests: bundles test/**/*.test.ts against the built packages and runs them one after another in this one process, as a GPU device wants it; then
+// those of test/everywhere again, in a page of a Chromium; and the table of ops again, on a second adapter.
+// node test/run.mjs [part of a file name]... [--in both|node|browser] [--adapter auto|gpu|software] [--build] [--slow how many of the slowest to list]
+//   [--timeout seconds a test] [--report file.json, for what runs it]
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, readdirSync, rmSync } from 'node:fs'
-import { join, relative, sep } from 'node:path'
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { join, sep } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { parseArgs } from 'node:util'
-import { build } from 'esbuild'
+import { bundle } from './support/bundle.mjs'
+import { addFigures, figureLines, takeFigures } from './support/figures.mjs'
+import { runOnSecondAdapter } from './support/second-adapter.mjs'
+import { runFile, shown } from './support/suites.mjs'
 
 const root = join(import.meta.dirname, '..')
 const start = performance.now()
 const results = { passed: 0, failed: 0, skipped: 0 }
+/** What ran where, for the summary. */
+const places = []
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
+    in: { type: 'string', default: 'both' },
     adapter: { type: 'string', default: 'auto' },
     build: { type: 'boolean', default: false },
     slow: { type: 'string', default: '0' },
     timeout: { type: 'string', default: '300' },
+    report: { type: 'string' },
   },
 })
-if (!['auto', 'gpu', 'software'].includes(values.adapter)) {
-  console.error(`--adapter is auto, gpu or software, not '${values.adapter}'`)
+for (const [option, allowed] of Object.entries({ in: ['both', 'node', 'browser'], adapter: ['auto', 'gpu', 'software'] })) {
+  if (allowed.includes(values[option])) continue
+  console.error(`--${option} is ${allowed.join(' or ')}, not '${values[option]}'`)
   process.exit(2)
 }
 
+const print = (text) => process.stdout.write(text)
+// A folder of its own for each run: two runs side by side do not disturb each other.
+const folder = join(root, '.build/test', String(process.pid))
+const numbers = process.env.BMS_TEST_NUMBERS ?? join(folder, 'numbers.json')
 /** Shared with test/support. */
-const run = { adapter: values.adapter, root, timeout: Number(values.timeout), hookErrors: [], times: [] }
+const run = { adapter: values.adapter, root, timeout: Number(values.timeout), numbers, print, hookErrors: [], times: [] }
 globalThis.BMS_TEST = run
 
 function fail(what, error) {
   results.failed++
-  console.error(`\nFAIL ${what}\n${error instanceof Error ? error.stack : error}\n`)
+  print(`\nFAIL ${what}\n${shown(error)}\n\n`)
 }
 
 function testFiles() {
@@ -40,74 +54,74 @@ function testFiles() {
   return positionals.length ? named.filter((f) => positionals.some((p) => f.includes(p.replace(/^test\//, '')))) : named
 }
 
-/** Tests import 'uvu' and get test/support/uvu.mjs. */
-const uvuPlugin = {
-  name: 'uvu',
-  setup(b) {
-    const wrapper = join(root, 'test/support/uvu.mjs')
-    b.onResolve({ filter: /^uvu$/ }, ({ importer }) => (importer === wrapper ? { path: 'uvu', external: true } : { path: wrapper }))
-  },
+/** Runs files one after another and adds up what they come to. */
+async function runAll(files, where, runOne) {
+  const place = { where, passed: 0, failed: 0, skipped: 0, figures: takeFigures() }
+  places.push(place)
+  for (const file of files) {
+    const counts = await runOne(file)
+    for (const [name, n] of Object.entries(counts)) {
+      place[name] += n
+      results[name] += n
+    }
+  }
+  return place
 }
 
-async function bundle(files, outdir) {
-  await build({
-    absWorkingDir: root,
-    entryPoints: files.map((f) => join(root, 'test', f)),
-    outbase: join(root, 'test'),
-    outdir,
-    bundle: true,
-    splitting: true,
-    format: 'esm',
-    platform: 'node',
-    target: 'node20',
-    packages: 'external',
-    outExtension: { '.js': '.mjs' },
-    sourcemap: 'inline',
-    plugins: [uvuPlugin],
-    logLevel: 'error',
-  })
+async function runInNode(files) {
+  const outdir = join(folder, 'node')
+  await bundle(join(root, 'test'), files, outdir, 'node')
+  const place = await runAll(files, 'Node', (file) => runFile(file, () => import(pathToFileURL(join(outdir, file.replace(/\.ts$/, '.mjs'))).href), run))
+  place.figures = takeFigures()
+  if (run.adapterName) place.where += ` on ${run.adapterName}`
 }
 
-async function runSuite(file, suite) {
-  let clean = true
+async function runInBrowser(files) {
+  const outdir = join(folder, 'browser')
+  await bundle(join(root, 'test'), [...files, 'support/page.mjs'], outdir, 'browser')
+  const { BrowserRun } = await import('./support/browser.mjs')
+  const { NoChromium } = await import('./support/chromium.mjs')
+  const browser = new BrowserRun({ ...run, outdir })
   try {
-    const [errors, passed, skipped, total] = await suite()
-    results.passed += passed
-    results.failed += total - passed
-    results.skipped += skipped
-    clean = passed === total
-    if (typeof errors === 'string') console.log(`\n${errors}`)
+    const where = await browser.open()
+    print(`\n== ${where}\n`)
+    await runAll(files, where, async (file) => {
+      const { counts, figures, times } = await browser.runFile(file)
+      const place = places.at(-1)
+      place.figures = addFigures(place.figures, figures)
+      run.times.push(...times.map(({ name, seconds }) => ({ name: `${name} (in the browser)`, seconds })))
+      return counts
+    })
   } catch (error) {
-    // uvu lets only an after hook's error through, and it is reported below.
-    if (!run.hookErrors.length) fail(file, error)
-  }
-  for (const { suite: name, hook, error } of run.hookErrors.splice(0)) {
-    // A hook around tests that all passed has no test to blame: it counts for itself.
-    if (clean) results.failed++
-    console.error(`FAIL ${hook} hook of ${name || file}\n${error?.stack ?? error}\n`)
+    if (!(error instanceof NoChromium)) throw error
+    if (values.in === 'browser') return fail('the browser', error.message)
+    results.skipped += files.length
+    print(`\nSKIPPED in a browser: ${files.join(', ')}\n${error.message}\n`)
+  } finally {
+    await browser.close()
   }
 }
 
-async function runFile(file, outdir) {
-  console.log(`\n${file}`)
-  const before = performance.now()
-  const group = []
-  globalThis.UVU_QUEUE = [group]
-  globalThis.UVU_INDEX = 0
-  try {
-    await import(pathToFileURL(join(outdir, file.replace(/\.ts$/, '.mjs'))).href)
-    if (!group.length) fail(file, 'no suite was run: end the file with suite.run() or test.run()')
-  } catch (error) {
-    fail(`${file} threw on import`, error)
+async function runElsewhere(files) {
+  const first = { name: run.adapterName, source: run.adapterSource }
+  print('\n== second adapter\n')
+  const report = await runOnSecondAdapter({ root, folder, timeout: values.timeout, first, files })
+  if (report.skipped) {
+    results.skipped += files.length
+    print(`\nSKIPPED on a second adapter: ${files.join(', ')}: ${report.skipped}\n`)
+    return
   }
-  for (const suite of group) await runSuite(file, suite)
-  console.log(`  ${((performance.now() - before) / 1000).toFixed(1)} s`)
+  places.push(...report.places)
+  for (const name of Object.keys(results)) results[name] += report.results[name]
 }
 
 function summary() {
   const slow = run.times.sort((a, b) => b.seconds - a.seconds).slice(0, Number(values.slow))
   if (slow.length) console.log(`\nslowest:\n${slow.map((t) => `  ${t.seconds.toFixed(2)} s  ${t.name}`).join('\n')}`)
-  console.log(`\n${((performance.now() - start) / 1000).toFixed(1)} seconds${results.skipped ? `, ${results.skipped} skipped` : ''}`)
+  console.log()
+  for (const { where, passed, failed } of places) console.log(`${where}: ${passed} passed, ${failed} failed`)
+  if (!values.report) for (const line of figureLines(places)) console.log(line)
+  console.log(`${((performance.now() - start) / 1000).toFixed(1)} seconds${results.skipped ? `, ${results.skipped} skipped` : ''}`)
   console.log(`${results.passed} passed, ${results.failed} failed`)
 }
 
@@ -128,21 +142,29 @@ if (values.build) {
 globalThis.UVU_DEFER = 1
 process.setSourceMapsEnabled(true)
 const files = testFiles()
-// A folder of its own for each run: two runs side by side do not disturb each other.
-const outdir = join(root, '.build/test', String(process.pid))
-mkdirSync(outdir, { recursive: true })
-process.on('exit', () => rmSync(outdir, { recursive: true, force: true }))
-try {
-  if (!files.length)
-    fail('the run', `no test file ${positionals.length ? `matches ${positionals.join(', ')}` : `in ${relative(process.cwd(), join(root, 'test')) || '.'}`}`)
-  else await bundle(files, outdir)
-  for (const file of files) await runFile(file, outdir)
-} catch (error) {
-  fail('the bundle of the tests', error)
+const inBrowser = values.in === 'node' ? [] : files.filter((f) => f.startsWith('everywhere/'))
+const inNode = values.in === 'browser' ? [] : files
+mkdirSync(folder, { recursive: true })
+process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
+if (!inNode.length && !inBrowser.length)
+  fail('the run', `no test file in test${values.in === 'browser' ? '/everywhere' : ''}${positionals.length ? ` matches ${positionals.join(', ')}` : ''}`)
+// What a newcomer runs of a single file is quick: the second adapter is for whole runs.
+const inTable = positionals.length || values.in !== 'both' ? [] : files.filter((f) => f.startsWith('everywhere/table'))
+for (const [files, runIn] of [
+  [inNode, runInNode],
+  [inBrowser, runInBrowser],
+  [inTable, runElsewhere],
+]) {
+  try {
+    if (files.length) await runIn(files)
+  } catch (error) {
+    fail('the bundle of the tests', error)
+  }
 }
 // Let rejections that are on their way arrive.
 await new Promise((done) => setTimeout(done, 20))
-if (files.length && results.passed + results.failed === 0) fail('the run', 'no test ran')
+if (places.length && results.passed + results.failed === 0) fail('the run', 'no test ran')
 finished = true
+if (values.report) writeFileSync(values.report, JSON.stringify({ results, places, adapterName: run.adapterName }))
 summary()
 process.exit(results.failed ? 1 : 0)

@@ -57,6 +57,14 @@ fn scale(@builtin(global_invocation_id) id: vec3u) {
 fn tally(@builtin(global_invocation_id) id: vec3u) { atomicAdd(&count[id.x], 1u); }
 `
 
+test('the text loses no space that means something', async () => {
+  const body = 'fn f(a: f32, b: f32) -> f32 {\n  let c = a - -b + 2.0 / 10.0 - 1.05;\n  return c + vec4<f32>(1.5e-3).x;\n}\n'
+  const { code, out } = build({ 'spaces.wgsl': `// Why.\n${body}${entry}` })
+  assert.is(code, 0)
+  const { source } = (await table(out)).spaces
+  assert.ok(source.includes('fn f(a:f32,b:f32)->f32{\nlet c=a - -b+2./10.-1.05;\nreturn c+vec4f(1.5e-3).x;}'), source)
+})
+
 test.after(() => {
   for (const f of folders) rmSync(f, { recursive: true, force: true })
 })

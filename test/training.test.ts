@@ -1,13 +1,12 @@
 // A run must be the same run whenever it is repeated, saved, resumed or looked at: bit for bit. And a checkpoint from
 // somewhere else must be refused with nothing changed, a run that diverges must say so, and the whole must learn.
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
-import { evaluationSeed, mixture, modesAndQuality, type RunOptions, Training } from '@bms/bms'
-import { type Device, loadSafetensors, type MemoryReport, randn, readSafetensorsHeader, saveSafetensors, type Tensor, tensor } from '@bms/nn'
+import { countParameters, evaluationSeed, mixture, modelNames, models, modesAndQuality, type RunOptions, Training } from '@bms/bms'
+import { detectAnomaly, type Device, loadSafetensors, type MemoryReport, randn, readSafetensorsHeader, saveSafetensors, type Tensor, tensor } from '@bms/nn'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { smallRun } from './helpers/bms.js'
 import { ready, thrown } from './helpers/device.js'
+import { collectGarbage } from './helpers/host.js'
 
 const test = suite('training')
 let device: Device
@@ -15,12 +14,10 @@ test.before(async () => {
   device = await ready()
 })
 
-setFlagsFromString('--expose-gc')
-const gc: () => void = runInNewContext('gc')
 /** Memory on the device once the garbage of other tests is gone. */
 async function settled(): Promise<MemoryReport> {
   for (let i = 0; i < 3; i++) {
-    gc()
+    collectGarbage()
     await new Promise((done) => setTimeout(done, 10))
   }
   await device.sync()
@@ -64,6 +61,18 @@ test('restored into a fresh training, a checkpoint goes on bit for bit', async (
   assert.is(await fingerprint(t), hex(half), 'what was restored is what was saved')
   await t.advanceBy(5)
   assert.is(await fingerprint(t), whole)
+})
+
+test('the size of the networks is known before they are made', () => {
+  for (const model of modelNames) {
+    const t = start({ model, T: models[model].T, hyper: { latent: 3, hiddenG: [5, 7], hiddenR: [6], hiddenD: [4, 9], hiddenL: [8] } })
+    const made = Object.values(t.nets).flatMap((net) => net?.parameters() ?? [])
+    assert.is(
+      countParameters(2, t.config.hyper, t.switches),
+      made.reduce((sum, p) => sum + p.size, 0),
+      model,
+    )
+  }
 })
 
 test('evaluating and sampling depend on their seed alone and leave the run as it was', async () => {
@@ -150,7 +159,19 @@ test('a diverged run says which loss and where', async () => {
   const error = await thrown(() => t.lossValues())
   assert.is(error.code, 'DIVERGED')
   assert.equal(error.fields, { term: 'rec', step: 3 })
-  assert.match(error.message, /"rec" is NaN at step 3; lower the learning rates/)
+  assert.match(error.message, /"rec" is NaN at step 3; lower the learning rates.*--anomaly \(in code: detectAnomaly\) names the op/)
+})
+
+test('while a NaN is looked for, the same run is trained, and the step and the op are named', async () => {
+  const t = start()
+  await t.advanceBy(3)
+  const expected = await fingerprint(t)
+  const again = start()
+  assert.is(await detectAnomaly(() => again.advanceBy(3).then(() => fingerprint(again))), expected)
+  again.nets.R!.stateDict()['body.2.bias']!.fill_(Infinity)
+  const error = await thrown(() => detectAnomaly(() => again.advanceBy(1)))
+  assert.equal([error.code, error.fields['step'], error.fields['from']], ['ANOMALY', 4, 'op'], error.message)
+  assert.match(error.message, /^step 4: detectAnomaly: NaN first appeared in the forward pass: .*\n.* was called here:\n.*packages.bms/)
 })
 
 test('a critic that is not a number is noticed too, though relu and max may hide it', async () => {

@@ -1,5 +1,7 @@
 # Writes the goldens: what real PyTorch (1.13 or newer, on a CPU) computes for the tests. The files are committed; the tests need no Python.
 #   npm ci && python3 test/golden/generate.py [ops ...]
+# Or takes a state dict that @bms wrote back into PyTorch and compares names and bits:
+#   python3 test/golden/generate.py --check FILE.safetensors
 import os
 import sys
 
@@ -8,10 +10,22 @@ sys.dont_write_bytecode = True
 import torch
 
 torch.set_num_threads(1)
+import exchange
+import init
+import modules
+import nan_inf
 import ops
+import optimizers
+import ring
+import schedulers
+import training
 
-parts = {'ops': ops.main}
+parts = {part.__name__: part.main for part in (ops, modules, optimizers, schedulers, init, training, ring, exchange, nan_inf)}
 
+if sys.argv[1:2] == ['--check']:
+    for path in sys.argv[2:]:
+        exchange.check(path)
+    sys.exit()
 for name in sys.argv[1:] or parts:
     if name not in parts:
         sys.exit(f'unknown part {name!r}; known: {", ".join(parts)}')

@@ -1,13 +1,14 @@
-# Writes nan_inf.safetensors: what PyTorch 1.13 (Debian's python3-torch, on a CPU) computes from NaN, infinities, zeros of both signs and extremes, forward
-# and backward, for test/nan-inf.test.ts. Run it with /usr/bin/python3 test/golden/nan_inf.py; the tests themselves need no Python.
+# What comes of NaN, infinities, zeros of both signs and extremes, forward and backward, for test/nan-inf.test.ts.
 # Tensors: in.<input>; y<k>.<row> the row's results; d<k>.<row> the gradient of its k-th input. The metadata say which inputs a row takes.
-import json, os, struct, warnings
+import json
+import warnings
+
 import torch
 import torch.nn.functional as F
 
-torch.set_num_threads(1)
+from files import encode, save
+
 warnings.simplefilter('ignore')  # the variance of one element
-here = os.path.dirname(os.path.abspath(__file__))
 nan, inf, most, least = float('nan'), float('inf'), 3.4028234663852886e38, 1.1754943508222875e-38
 
 inputs = {}
@@ -135,13 +136,6 @@ row('gather', lambda x, i: x.gather(1, i), distinct, index)
 # (PyTorch 1.13 fails in the backward pass where the index is smaller than the source, unless the source is cut.)
 row('scatterAdd', lambda x, i, s: x.scatter_add(1, i, s[:, :2]), distinct, index, distinct)
 
-names = {torch.float32: 'F32', torch.int64: 'I64', torch.int32: 'I32'}
-header, data = {'__metadata__': {'rows': json.dumps(rows, separators=(',', ':'))}}, b''
-for name, t in tensors.items():
-    raw = t.contiguous().numpy().tobytes()
-    header[name] = {'dtype': names[t.dtype], 'shape': list(t.shape), 'data_offsets': [len(data), len(data) + len(raw)]}
-    data += raw
-text = json.dumps(header, separators=(',', ':')).encode()
-text += b' ' * (-len(text) % 8)
-with open(os.path.join(here, 'nan_inf.safetensors'), 'wb') as f:
-    f.write(struct.pack('<Q', len(text)) + text + data)
+
+def main():
+    save('nan_inf.safetensors', encode(tensors, {'rows': json.dumps(rows, separators=(',', ':'))}))

@@ -1,10 +1,11 @@
-// Writes what PyTorch is to compute for the table of ops: for each sample with a `torch` text its inputs. For generate.py, which calls it.
-// node test/golden/samples.mjs FILE.json
+// Writes what the rows of the table ask of PyTorch, for one part of the goldens: the Python text, the inputs. For generate.py, which calls it.
+// node test/golden/samples.mjs PART FILE.json
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { build } from 'esbuild'
 
+const [part, file] = process.argv.slice(2)
 const root = join(import.meta.dirname, '../..')
 const bundle = join(root, '.build/golden-samples.mjs')
 await build({
@@ -19,15 +20,9 @@ await build({
 const { rows, fingerprint } = await import(pathToFileURL(bundle).href)
 rmSync(bundle)
 
-const samples = rows
-  .flatMap((row) => row.samples ?? [])
-  .filter((s) => s.torch)
-  .map(({ key, torch, values, noGradient }) => ({
-    key,
-    torch,
-    fingerprint: fingerprint(torch, values),
-    // JSON has no NaN and no infinity: Python's float() reads their names.
-    inputs: values.map(({ shape, dtype, data, grad }) => ({ shape, dtype, grad: grad && !noGradient, data: data.map((v) => (Object.is(v, -0) ? "-0" : String(v))) })),
-  }))
-mkdirSync(dirname(process.argv[2]), { recursive: true })
-writeFileSync(process.argv[2], JSON.stringify(samples))
+const requests = rows
+  .flatMap((row) => row.requests ?? [])
+  .filter((request) => request.part === part)
+  .map(({ key, spec }) => ({ ...spec, key, fingerprint: fingerprint(spec) }))
+mkdirSync(dirname(file), { recursive: true })
+writeFileSync(file, JSON.stringify(requests))

@@ -1,14 +1,12 @@
 // What the tests of the GPU share: one device for the whole run, and comparisons of numbers that know NaN and infinity.
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
-import { type Device, init } from '@bms/tensor/node'
-import { options } from '../support/options.js'
+import type { Device } from '@bms/tensor'
+import { collectGarbage, openDevice } from './host.js'
 
 let device: Promise<Device> | null = null
 
-/** The device that all tests use, on the adapter that BMS_TEST_ADAPTER or the test run's --adapter names. */
+/** The device that all tests use. */
 export function ready(): Promise<Device> {
-  device ??= init({ adapter: (process.env['BMS_TEST_ADAPTER'] as 'auto' | undefined) ?? options.adapter })
+  device ??= openDevice()
   return device
 }
 
@@ -35,11 +33,9 @@ export async function thrown(fn: () => unknown): Promise<Error & { code: string;
 
 /** Lets the collector free what earlier tests forgot, so that a test can count memory. */
 export async function settle(device: Device): Promise<void> {
-  setFlagsFromString('--expose-gc')
-  const gc = runInNewContext('gc') as () => void
   for (let quiet = 0; quiet < 3; ) {
     const before = device.memory().storages
-    gc()
+    collectGarbage()
     await new Promise((done) => setTimeout(done, 10))
     quiet = device.memory().storages === before ? quiet + 1 : 0
   }

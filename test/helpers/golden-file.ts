@@ -1,6 +1,6 @@
 // A golden .safetensors file on the host: shapes and numbers by name, without a device.
 import { readSafetensorsHeader } from '@bms/nn'
-import { goldenBytes } from './golden-bytes.js'
+import { goldenBytes } from './host.js'
 
 export interface HostArray {
   shape: readonly number[]

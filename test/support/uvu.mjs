@@ -19,10 +19,11 @@ function timed(name, title, handler) {
   return async (context) => {
     const start = performance.now()
     let timer
-    // Unreferenced: where nothing else is under way the process ends at once, and the runner says so.
     const late = new Promise((_, reject) => {
-      timer = setTimeout(() => reject(new Error(`took more than ${run.timeout} s`)), run.timeout * 1000).unref()
+      timer = setTimeout(() => reject(new Error(`took more than ${run.timeout} s`)), run.timeout * 1000)
     })
+    // In Node unreferenced: where nothing else is under way the process ends at once, and the runner says so.
+    timer.unref?.()
     try {
       return await Promise.race([handler(context), late])
     } finally {

@@ -179,9 +179,9 @@ async function state(s: Prepared): Promise<void> {
   }
 }
 
-const halved = (x: Input): Input => ({ ...x, data: x.data.map((v) => halfToFloat(floatToHalf(v))) })
+export const halved = (x: Input): Input => ({ ...x, data: x.data.map((v) => halfToFloat(floatToHalf(v))) })
 
-const HALF: Tolerance = { value: 4 / 2048, why: 'half precision: 11 bits of each value, and of each of the few roundings on the way' }
+export const HALF: Tolerance = { value: 4 / 2048, why: 'half precision: 11 bits of each value, and of each of the few roundings on the way' }
 
 /** f16 in, f16 out, the same values but for rounding as f32 gives for the same inputs. */
 async function half(s: Prepared): Promise<void> {

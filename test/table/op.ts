@@ -1,12 +1,15 @@
 // Rows for functions of tensors: from sample inputs, a reference and what PyTorch would call it follow the tests of values, memory layouts, gradients,
 // second gradients, compiled steps, half precision, memory and error texts.
 import type { DType, Tensor } from '@bms/nn'
-import { seeded } from '../helpers/arrays.js'
 import type { Nd } from '../helpers/nd.js'
 import { type Check, checks, list } from './checks.js'
 import type { Tolerance } from './compare.js'
+import { type ErrorCase, errorCases } from './errors.js'
+import { type Request, sampleSpec } from './goldens.js'
 import type { Case, Row } from './row.js'
-import { type Input, type Maker, real } from './values.js'
+import { type Input, type Lacks, type Maker, make, real, shapeGaps } from './values.js'
+
+export type { ErrorCase } from './errors.js'
 
 /** One way to call the op. */
 export interface Sample {
@@ -29,9 +32,6 @@ export interface Sample {
   skip?: Partial<Record<Check, string>>
 }
 
-/** A call that must throw: its error code and its text, whole. */
-export type ErrorCase = [call: () => unknown, code: string, message: string]
-
 export interface OpSpec {
   /** Public names; default: the row's name as a function and as a method of Tensor. */
   covers?: readonly string[]
@@ -44,7 +44,7 @@ export interface OpSpec {
   skip?: Partial<Record<Check, string>>
   tolerance?: Tolerance
   /** Kinds of input that make no sense here, each with its reason. */
-  lacks?: Partial<Record<'empty' | 'one' | 'odd' | 'ranks', string>>
+  lacks?: Lacks
 }
 
 /** A sample with its row's settings and its inputs made. */
@@ -58,21 +58,10 @@ export interface Prepared extends Sample {
   others: readonly Input[]
 }
 
-function hash(text: string): number {
-  let h = 2166136261
-  for (let i = 0; i < text.length; i++) h = Math.imul(h ^ text.charCodeAt(i), 16777619)
-  return h >>> 0
-}
-
-/** The sample's inputs: the same in every process. `variant` gives others. */
-const make = (key: string, makers: readonly Maker[], variant = 0): Input[] => {
-  const random = seeded(hash(key) + variant)
-  return makers.map((maker) => maker(random))
-}
-
 export class OpRow implements Row {
   readonly covers: readonly string[]
   readonly samples: readonly Prepared[]
+  readonly requests: readonly Request[]
 
   constructor(
     readonly name: string,
@@ -84,13 +73,14 @@ export class OpRow implements Row {
       return {
         ...s,
         key,
-        values: make(key, s.inputs),
+        values: make(key, s.inputs).map((v) => ({ ...v, grad: v.grad && !spec.noGradient })),
         others: make(key, s.inputs, 1),
         noGradient: spec.noGradient,
         tolerance: s.tolerance ?? spec.tolerance,
         skip: { ...spec.skip, ...s.skip },
       }
     })
+    this.requests = this.samples.flatMap(({ key, torch, values }) => (torch ? [{ part: 'ops', key, spec: sampleSpec(torch, values) }] : []))
   }
 
   cases(): Case[] {
@@ -99,44 +89,18 @@ export class OpRow implements Row {
         .filter(([check, { applies }]) => !sample.skip?.[check as Check] && applies(sample))
         .map(([kind, { run }]) => ({ kind, name: sample.key, half: kind === 'f16' || sample.half, run: () => run(sample) })),
     )
-    const { errors } = this.spec
-    if (typeof errors === 'string') return found
-    return [
-      ...found,
-      ...errors.map(([call, code, message]) => ({ kind: 'errors', name: `${this.name}: ${message}`, run: () => checkError(call, code, message) })),
-    ]
+    return [...found, ...errorCases(this.name, this.spec.errors)]
   }
 
   gaps(): string[] {
     const { lacks = {}, noGradient } = this.spec
     // What takes no tensors is judged by what it makes.
     const shapes = this.samples.flatMap((s) => (s.values.length > 0 ? s.values : s.reference ? list(s.reference()) : []).map((v) => v.shape))
-    const has = {
-      empty: shapes.some((s) => s.includes(0)),
-      one: shapes.some((s) => s.includes(1)),
-      odd: shapes.some((s) => s.some((n) => n > 1 && n % 2 === 1)),
-      ranks: new Set(shapes.map((s) => s.length)).size >= 3,
-    }
-    const gaps = Object.entries(has)
-      .filter(([kind, found]) => found === (lacks[kind as keyof typeof has] !== undefined))
-      .map(([kind, found]) => (found ? `gives a reason for lacking '${kind}' but has it` : `has no sample of kind '${kind}' (sizes 0, 1, odd; three ranks)`))
+    const gaps = shapeGaps(shapes, lacks)
     if (!noGradient && !this.cases().some((c) => c.kind === 'gradcheck')) gaps.push('has no sample small enough for gradcheck, and no reason for it')
     for (const s of this.samples) if (!s.reference && !s.torch) gaps.push(`${s.name}: neither a reference nor PyTorch`)
     return gaps
   }
-}
-
-/** Throws unless the call throws just this. */
-export async function checkError(call: () => unknown, code: string, message: string): Promise<void> {
-  let error: unknown
-  try {
-    await call()
-  } catch (e) {
-    error = e
-  }
-  const got = error as { code?: string; message?: string } | undefined
-  if (!got) throw new Error(`nothing was thrown, expected ${code}: ${message}`)
-  if (got.code !== code || got.message !== message) throw new Error(`thrown: ${got.code}: ${got.message}\nexpected: ${code}: ${message}`)
 }
 
 /** A sample in one line: the shape of its f32 input, what PyTorch calls it, the call and the reference. */

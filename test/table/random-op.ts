@@ -2,7 +2,7 @@
 // and error texts. test/random.test.ts compares the bits themselves with Philox.
 import { compile, currentDevice, type DType, formatShape, manualSeed, type Tensor, tidy } from '@bms/nn'
 import { product } from '../helpers/arrays.js'
-import { checkError, type ErrorCase } from './op.js'
+import { type ErrorCase, errorCases } from './errors.js'
 import type { Case, Row } from './row.js'
 
 /** Throws unless the numbers may well have been drawn as they should. `rounding`: how far off a probability may be for the dtype's sake. */
@@ -172,10 +172,7 @@ export class RandomRow implements Row {
 
   cases(): Case[] {
     const { draws, errors } = this.spec
-    return [
-      ...draws.flatMap((d) => casesOf(this.name, d)),
-      ...errors.map(([call, code, message]) => ({ kind: 'errors', name: `${this.name}: ${message}`, run: () => checkError(call, code, message) })),
-    ]
+    return [...draws.flatMap((d) => casesOf(this.name, d)), ...errorCases(this.name, errors)]
   }
 
   gaps(): string[] {

@@ -1,7 +1,7 @@
 // What a row feeds to its op: arrays on the host, made from a seed, so that every run, every adapter and the PyTorch that made the goldens see the same
 // numbers. The tensors are made from them in several memory layouts.
 import { type DType, tensor, type Tensor } from '@bms/nn'
-import { at, product } from '../helpers/arrays.js'
+import { at, product, seeded } from '../helpers/arrays.js'
 import { flip, from, narrow, type Nd, permute, pick } from '../helpers/nd.js'
 
 /** One argument: a host array and how the op gets it. */
@@ -13,6 +13,18 @@ export interface Input extends Nd {
 
 /** Makes an argument from uniform random numbers. */
 export type Maker = (random: () => number) => Input
+
+function hash(text: string): number {
+  let h = 2166136261
+  for (let i = 0; i < text.length; i++) h = Math.imul(h ^ text.charCodeAt(i), 16777619)
+  return h >>> 0
+}
+
+/** The arguments of a sample: the same in every process. `variant` gives others. */
+export const make = (key: string, makers: readonly Maker[], variant = 0): Input[] => {
+  const random = seeded(hash(key) + variant)
+  return makers.map((maker) => maker(random))
+}
 
 const input = (shape: readonly number[], data: readonly number[], dtype: DType = 'f32', grad = dtype === 'f32'): Input => ({
   shape,
@@ -36,6 +48,22 @@ export const real =
       values.map((v) => (Math.abs(v) < 0.1 && low < 0 ? v + 0.2 : v)),
     )
   }
+
+/** Kinds of input that make no sense for a row, each with its reason. */
+export type Lacks = Partial<Record<'empty' | 'one' | 'odd' | 'ranks', string>>
+
+/** The kinds of input that a row lacks without a reason, from the shapes of all its inputs. */
+export function shapeGaps(shapes: readonly (readonly number[])[], lacks: Lacks): string[] {
+  const has = {
+    empty: shapes.some((s) => s.includes(0)),
+    one: shapes.some((s) => s.includes(1)),
+    odd: shapes.some((s) => s.some((n) => n > 1 && n % 2 === 1)),
+    ranks: new Set(shapes.map((s) => s.length)).size >= 3,
+  }
+  return Object.entries(has)
+    .filter(([kind, found]) => found === (lacks[kind as keyof typeof has] !== undefined))
+    .map(([kind, found]) => (found ? `gives a reason for lacking '${kind}' but has it` : `has no sample of kind '${kind}' (sizes 0, 1, odd; three ranks)`))
+}
 
 /** Floats from 0.5 to 2. */
 export const positive = (shape: readonly number[]): Maker => real(shape, 0.5, 2)

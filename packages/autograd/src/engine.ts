@@ -3,6 +3,7 @@
 import { add, BmsError, clone, collect, formatShape, keep, onesLike, sameShape, ShapeError, type Storage, type Tensor } from '@bms/tensor'
 import { type Node, type Place, placeOf } from './graph.js'
 import { enableGrad, noGrad } from './mode.js'
+import { backwardWatcher } from './watch.js'
 
 export interface GradOptions {
   /** Weights of the outputs; needed for outputs of more than one element. */
@@ -51,13 +52,16 @@ class Flow {
       this.hold(g)
       return
     }
-    const { result, made } = collect(() => (this.createGraph ? enableGrad : noGrad)(() => add(before, g)))
+    const { result, made } = collect(() => (this.createGraph ? enableGrad : noGrad)(() => addAt(place, before, g)))
     this.own(made)
     this.at.set(place, result)
     this.hold(result)
     this.drop(before)
   }
 }
+
+/** The sum of two gradients that reach one place. */
+const addAt = (place: Place, a: Tensor, b: Tensor): Tensor => backwardWatcher()?.sum?.(place, [a, b], () => add(a, b)) ?? add(a, b)
 
 /** Nodes that lie on a path from the outputs to a wanted place, newest first. */
 function nodesBetween(outputs: readonly Place[], wanted: ReadonlySet<Place> | null): Node[] {
@@ -120,7 +124,8 @@ export function flowBack(
       return flow.at.get(p) ?? null
     })
     if (gradients.some((g) => g !== null)) {
-      const { result, made } = collect(() => (createGraph ? enableGrad : noGrad)(() => node.rule.backward(node, gradients)))
+      const applyRule = () => node.rule.backward(node, gradients)
+      const { result, made } = collect(() => (createGraph ? enableGrad : noGrad)(() => backwardWatcher()?.rule?.(node, gradients, applyRule) ?? applyRule()))
       const kept = new Set(result)
       flow.own(made)
       if (!createGraph) for (const t of made) if (!kept.has(t)) t.dispose()
@@ -221,7 +226,7 @@ export function backward(loss: Tensor, options: BackwardOptions = {}): void {
     const before = place.grad
     const shared = used.has(g.storage) || g.strides.some((s, d) => s === 0 && g.shape[d]! > 1)
     const mode = createGraph ? enableGrad : noGrad
-    place.grad = keep(before ? mode(() => add(before, g)) : shared ? mode(() => clone(g)) : g)
+    place.grad = keep(before ? mode(() => addAt(place, before, g)) : shared ? mode(() => clone(g)) : g)
     used.add(g.storage)
     if (place.grad === g) taken.add(g)
     if (before && !createGraph) before.dispose()

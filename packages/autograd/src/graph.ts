@@ -3,6 +3,7 @@
 import { type Attrs, BmsError, type DType, isFloat, type Tensor, type Trace } from '@bms/tensor'
 import { isGradEnabled } from './mode.js'
 import type { Rule, RuleContext } from './rule.js'
+import { backwardWatcher } from './watch.js'
 
 let nextOrder = 1
 
@@ -90,6 +91,7 @@ export class Node implements RuleContext {
     )
     for (const i of saves?.inputs ?? []) this.savedInputs.set(i, save(inputs[i]!))
     for (const i of saves?.outputs ?? []) this.savedOutputs.set(i, save(outputs[i]!))
+    backwardWatcher()?.node?.(this)
   }
 
   input(i: number): Tensor {

@@ -3,6 +3,7 @@ import './record.js'
 
 export * from '@bms/tensor'
 export { full, ones, rand, randn, tensor, zeros } from './create.js'
+export { AnomalyError, type AnomalyOptions, detectAnomaly, isAnomalyEnabled, setDetectAnomaly } from './anomaly.js'
 export { checkpoint } from './checkpoint.js'
 export { backward, type BackwardOptions, grad, type GradOptions } from './engine.js'
 export { customFunction, type FunctionContext, type FunctionDefinition } from './function.js'

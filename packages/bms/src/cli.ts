@@ -32,6 +32,7 @@ program
   .option('--out <dir>', "the run's folder (default runs/<dataset>-<model>, numbered)")
   .option('--eval-every <n>', 'steps between evaluations and checkpoints')
   .option('--resume', 'continue the run in --out from its last checkpoint')
+  .option('--anomaly', 'look for the first NaN: stops at the op that makes one, and names it (slow)')
   .option('--set <name=value>', 'another value for a hyper-parameter, for instance --set lr=0.005 (repeatable)', assignment)
   .addOption(adapter())
   .action(async (dataset: string, o: Record<string, unknown>) => {

@@ -1,10 +1,10 @@
 // What a run is: data set, model, length, seed and every hyper-parameter, checked once where it comes in (command line,
 // library call, config.json) so that nothing behind it needs to doubt a number.
-import { BmsError } from '@bms/tensor'
+import { BmsError, show } from '@bms/tensor'
 import { type MixtureName, mixture, mixtureNames } from './data/mixtures.js'
 import { defaultsFor } from './defaults.js'
 import { type ModelName, modelName, modelNames, models } from './models.js'
-import { show, suggest } from './names.js'
+import { suggest } from './names.js'
 import { describeProblem, type Field, type Fields, integer, list, number, oneOf, readFields, text } from './schema.js'
 
 /** Numbers that shape networks, objective and optimisers. Meanings and default values: `defaults.ts`. */

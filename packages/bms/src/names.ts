@@ -1,6 +1,6 @@
 // Names that people type (models, data sets, options, config fields) are checked here, so that every wrong one gets
 // the same answer: what was typed, which name was probably meant, and the whole list.
-import { BmsError } from '@bms/tensor'
+import { BmsError, show } from '@bms/tensor'
 
 /** Optimal-string-alignment distance: insertions, deletions, substitutions and swaps of neighbours all cost 1. Compares UTF-16 units. */
 export function editDistance(a: string, b: string): number {
@@ -59,16 +59,4 @@ export function unknownName(kind: string, got: string, list: readonly string[]):
   const suggestion = suggest(got, list)
   const hint = suggestion === undefined ? '' : ` Did you mean ${JSON.stringify(suggestion)}?`
   return new BmsError('UNKNOWN_NAME', `unknown ${kind} ${show(got)}.${hint} Known: ${list.join(', ')}.`, { kind, got, suggestion, allowed: [...list] })
-}
-
-/** A value as an error text shows it: JSON where it can, on one line, cut at 60 characters. */
-export function show(value: unknown): string {
-  let text: string | undefined
-  try {
-    text = typeof value === 'number' || typeof value === 'bigint' ? String(value) : JSON.stringify(value)
-  } catch {
-    // Cyclic: fall through to String below.
-  }
-  text ??= String(value)
-  return text.length > 60 ? `${text.slice(0, 59)}…` : text
 }

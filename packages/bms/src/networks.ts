@@ -98,3 +98,14 @@ export function buildNetworks(dims: number, h: HyperParameters, model: ModelSwit
   }
   return { G, R, D, L }
 }
+
+/** Numbers in the weights and biases of all networks that `buildNetworks` makes, told without making them. */
+export function countParameters(dims: number, h: HyperParameters, model: ModelSwitches): number {
+  const count = (...widths: number[]): number => widths.slice(1).reduce((sum, out, i) => sum + (widths[i]! + 1) * out, 0)
+  return (
+    count(h.latent, ...h.hiddenG, dims) +
+    (model.encoder ? count(dims, ...h.hiddenR, 2 * h.latent) : 0) +
+    (model.critic === 'none' ? 0 : count(dims, ...h.hiddenD, 1)) +
+    (model.latentCritic ? count(h.latent, ...h.hiddenL, 1) : 0)
+  )
+}

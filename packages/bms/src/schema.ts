@@ -1,6 +1,6 @@
 // One description of a field (what it may hold) serves the command line, where everything arrives as text, and
 // config.json, where everything arrives as JSON from a file that anybody may have edited.
-import { show } from './names.js'
+import { show } from '@bms/tensor'
 
 /** What a field may hold. `describe` is the "allowed" of an error text; `read` returns undefined for anything else. */
 export interface Field<T> {
@@ -18,16 +18,16 @@ export type Fields<T> = { readonly [K in keyof T]-?: Field<T[K]> }
 const decimal = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i
 const toNumber = (text: string): number => (decimal.test(text) ? Number(text) : NaN)
 
-/** A whole number from `min` to `max`. */
+/** A whole number from `min` to `max`. (+ 0, here and below: JSON knows a -0.) */
 export function integer(min: number, max: number = Number.MAX_SAFE_INTEGER): Field<number> {
-  const read = (value: unknown) => (typeof value === 'number' && Number.isSafeInteger(value) && value >= min && value <= max ? value : undefined)
+  const read = (value: unknown) => (typeof value === 'number' && Number.isSafeInteger(value) && value >= min && value <= max ? value + 0 : undefined)
   return { describe: `a whole number from ${min} to ${max === Number.MAX_SAFE_INTEGER ? '2^53 - 1' : max}`, read, parse: (text) => read(toNumber(text)) }
 }
 
 /** A finite number from `min` to `max`; with `open`, an end that is not itself allowed. */
 export function number(min: number, max: number, open: 'none' | 'low' | 'high' = 'none'): Field<number> {
   const inside = (value: number) => (open === 'low' ? value > min : value >= min) && (open === 'high' ? value < max : value <= max)
-  const read = (value: unknown) => (typeof value === 'number' && Number.isFinite(value) && inside(value) ? value : undefined)
+  const read = (value: unknown) => (typeof value === 'number' && Number.isFinite(value) && inside(value) ? value + 0 : undefined)
   const low = open === 'low' ? `greater than ${min}` : `from ${min}`
   const high = open === 'high' ? `less than ${max}` : `at most ${max}`
   return { describe: `a finite number ${low}, ${high}`, read, parse: (text) => read(toNumber(text)) }

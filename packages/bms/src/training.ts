@@ -1,33 +1,46 @@
 // A run of training without files or screen: networks, optimisers and random state of a configuration, advanced step by
 // step, evaluated, saved and restored bit for bit. The command line and a web page drive the same class.
 import {
+  AnomalyError,
   BmsError,
   compile,
   type Compiled,
   currentDevice,
   type Device,
+  isAnomalyEnabled,
+  keep,
   loadSafetensors,
   noGrad,
   optim,
   randn,
-  readSafetensorsHeader,
   saveSafetensors,
   type Tensor,
 } from '@bms/nn'
+import { checkpointTexts, compareTensors, readCheckpoint, refuse } from './checkpoint.js'
 import type { RunConfig } from './config.js'
 import { type Mixture, mixture } from './data/mixtures.js'
 import { mixtureSampler } from './data/sampler.js'
 import { type ModesAndQuality, modesAndQuality } from './metrics/modes.js'
 import { type ModelSwitches, models } from './models.js'
 import { buildNetworks, mlp, type Networks } from './networks.js'
-import { buildOptimisers, drawNoise, type Optimisers, stepContext, type StepLosses, trainStep } from './step.js'
+import { buildOptimisers, drawNoise, type Optimisers, type StepContext, stepContext, type StepLosses, trainStep } from './step.js'
 import { nn } from '@bms/nn'
 
 /** Losses of a step on the host, by name. */
 export type LossValues = Partial<Record<keyof StepLosses, number>>
 
+const HOW_TO_FIND = 'bms train … --anomaly (in code: detectAnomaly) names the op where it began'
+
 /** Steps between waits for the device, so that the queue stays short and the process answers. */
 const STEPS_IN_FLIGHT = 20
+
+/** Where the batch and the noise of a step come from. Called once, when the step is recorded: what changes from step to step is data on the device. */
+export interface Sources {
+  /** `size` points [size, 2], scaled to a root mean square of 1. */
+  data: (size: number) => Tensor
+  /** Noise as `drawNoise` gives it. */
+  noise: (context: StepContext) => Tensor
+}
 
 export class Training {
   /** Steps done. */
@@ -42,10 +55,11 @@ export class Training {
   private readonly samplers = new Map<number, Compiled<[], Tensor>>()
   private losses: StepLosses | null = null
 
-  /** Builds the networks from the configuration's seed on the current device. */
+  /** Builds the networks from the configuration's seed on the current device. Batches and noise are drawn from the device's random stream unless `sources` says otherwise. */
   constructor(
     readonly config: RunConfig,
     readonly device: Device = currentDevice(),
+    sources: Partial<Sources> = {},
   ) {
     const { hyper, batch, T } = config
     this.mixture = mixture(config.dataset)
@@ -55,10 +69,10 @@ export class Training {
     this.optimisers = buildOptimisers(this.nets, hyper)
     this.ema = new optim.EMA(this.nets.G, { decay: hyper.emaDecay, warmup: true })
     this.average = mlp(hyper.latent, hyper.hiddenG, 2, () => new nn.ReLU())
-    const data = mixtureSampler(this.mixture)
+    const { data = mixtureSampler(this.mixture), noise = drawNoise } = sources
     const context = stepContext(this.nets, this.optimisers, this.switches, hyper, batch, T)
     this.compiled = compile(() => {
-      const losses = trainStep(context, data(batch), drawNoise(context))
+      const losses = trainStep(context, data(batch), noise(context))
       this.ema.update()
       return losses
     })
@@ -100,9 +114,19 @@ export class Training {
     const end = Math.min(this.step + count, this.config.steps)
     while (this.step < end && !stop()) {
       this.advance()
-      if (this.step % STEPS_IN_FLIGHT === 0) await this.device.sync()
+      // While a NaN is looked for, each step by itself: the error can say which.
+      if (this.step % STEPS_IN_FLIGHT === 0 || isAnomalyEnabled()) await this.sync()
     }
-    await this.device.sync()
+    await this.sync()
+  }
+
+  private async sync(): Promise<void> {
+    try {
+      await this.device.sync()
+    } catch (error) {
+      if (!(error instanceof AnomalyError)) throw error
+      throw new AnomalyError(`step ${this.step}: ${error.message}`, { ...error.fields, step: this.step }, { cause: error })
+    }
   }
 
   /** Losses of the last step. Throws a BmsError when one is not finite: the run has diverged. */
@@ -113,7 +137,7 @@ export class Training {
       if (!Number.isFinite(value)) {
         throw new BmsError(
           'DIVERGED',
-          `the loss "${name}" is ${value} at step ${this.step}; lower the learning rates (lr, lrD, lrL) or the weights and start again from the last checkpoint`,
+          `the loss "${name}" is ${value} at step ${this.step}; lower the learning rates (lr, lrD, lrL) or the weights and start again from the last checkpoint; ${HOW_TO_FIND}`,
           { term: name, step: this.step },
         )
       }
@@ -151,7 +175,7 @@ export class Training {
     if (report.nonFinite > 0) {
       throw new BmsError(
         'DIVERGED',
-        `${report.nonFinite} of ${n} samples are not finite at step ${this.step}: the generator has diverged; lower the learning rates (lr, lrD, lrL) and start again from the last checkpoint`,
+        `${report.nonFinite} of ${n} samples are not finite at step ${this.step}: the generator has diverged; lower the learning rates (lr, lrD, lrL) and start again from the last checkpoint; ${HOW_TO_FIND}`,
         { term: 'samples', step: this.step },
       )
     }
@@ -175,53 +199,38 @@ export class Training {
 
   /** Everything that the next step depends on, as the bytes of a .safetensors file. */
   checkpoint(): Promise<Uint8Array> {
-    const { seed, counter } = this.device.random.snapshot()
-    return saveSafetensors(this.state(), {
-      format: 'bms-checkpoint-1',
-      dataset: this.config.dataset,
-      model: this.config.model,
-      T: String(this.config.T),
-      batch: String(this.config.batch),
-      step: String(this.step),
-      seed: String(seed),
-      counter: String(counter),
-    })
+    return saveSafetensors(this.state(), checkpointTexts(this.config, this.step, this.device.random.snapshot()))
   }
 
-  /** Continues from a checkpoint of the same configuration. Throws a BmsError, and changes nothing, where the file does not fit. */
+  /**
+   * Continues from a checkpoint of the same configuration. Throws a BmsError (`BAD_FILE`, `BAD_CHECKPOINT`), and changes nothing, where the file
+   * does not fit.
+   */
   async restore(bytes: Uint8Array): Promise<void> {
-    const { metadata } = readSafetensorsHeader(bytes)
-    const refuse = (why: string): never => {
-      throw new BmsError('BAD_CHECKPOINT', `the checkpoint does not fit this run: ${why}`, { why })
-    }
-    if (metadata?.['format'] !== 'bms-checkpoint-1') refuse('it was not written by `bms train`')
-    for (const name of ['dataset', 'model', 'T', 'batch', 'seed'] as const)
-      if (metadata![name] !== String(this.config[name])) refuse(`its ${name} is ${metadata![name]}, the run's ${this.config[name]}`)
-    const numbers = ['step', 'seed', 'counter'].map((name) => (/^\d+$/.test(metadata![name] ?? '') ? Number(metadata![name]) : NaN))
-    if (!numbers.every(Number.isSafeInteger)) refuse('its step or random state is damaged')
-    const dict = loadSafetensors(bytes)
+    const { step, counter, tensors } = readCheckpoint(bytes, this.config)
+    compareTensors(tensors, this.state())
+    const given = loadSafetensors(bytes, { device: this.device })
+    const before = Object.fromEntries(Object.entries(this.state()).map(([name, t]) => [name, keep(noGrad(() => t.clone()))]))
+    const wanted = this.settings()
     try {
-      await this.adopt(dict, refuse)
+      await this.take(given)
+      for (const [name, settings] of Object.entries(this.settings()))
+        if (settings !== wanted[name]) refuse(`its optimiser.${name} has ${settings}, the run's ${wanted[name]}`)
+    } catch (error) {
+      // Names, shapes and types agree: what is left are hyper-parameters that only the device can show.
+      if (!this.device.isLost) await this.take(before)
+      throw error instanceof BmsError && error.code === 'STATE_DICT' ? new BmsError('BAD_CHECKPOINT', error.message, error.fields, { cause: error }) : error
     } finally {
-      for (const t of Object.values(dict)) t.dispose()
+      for (const t of [...Object.values(given), ...Object.values(before)]) t.dispose()
     }
-    const [step, seed, counter] = numbers as [number, number, number]
     this.step = step
-    this.device.random.restore({ seed, counter })
+    this.device.random.restore({ seed: this.config.seed, counter })
   }
 
-  /** Takes over the tensors of a checkpoint, after comparing all of them. */
-  private async adopt(dict: Record<string, Tensor>, refuse: (why: string) => never): Promise<void> {
+  /** Takes over the tensors of a checkpoint. */
+  private async take(dict: Record<string, Tensor>): Promise<void> {
     const part = (prefix: string): Record<string, Tensor> =>
       Object.fromEntries(Object.entries(dict).flatMap(([name, t]) => (name.startsWith(`${prefix}.`) ? [[name.slice(prefix.length + 1), t]] : [])))
-    const own = this.state()
-    for (const [name, t] of Object.entries(own)) {
-      const got = dict[name]
-      if (!got) refuse(`it lacks ${name}`)
-      if (got!.shape.join() !== t.shape.join() || got!.dtype !== t.dtype)
-        refuse(`${name} is ${got!.dtype} [${got!.shape.join(', ')}], the run needs ${t.dtype} [${t.shape.join(', ')}]`)
-    }
-    for (const name of Object.keys(dict)) if (!(name in own)) refuse(`it holds ${name}, which this run does not have`)
     const { nets, optimisers } = this
     const { generator, critic, latent } = optimisers
     nets.G.loadStateDict(part('G'))
@@ -234,6 +243,12 @@ export class Training {
       critic?.loadStateDict(part('optimiser.critic')),
       latent?.loadStateDict(part('optimiser.latent')),
     ])
+  }
+
+  /** The optimisers' hyper-parameters in words, without the learning rate, which every step sets. */
+  private settings(): Record<string, string> {
+    const words = (o: optim.Adam): string => JSON.stringify({ ...o.groups[0]!.options, lr: undefined })
+    return Object.fromEntries(Object.entries(this.optimisers).flatMap(([name, o]) => (o ? [[name, words(o as optim.Adam)]] : [])))
   }
 }
 

@@ -1,5 +1,5 @@
 // What every constructor with options asks of them: known names, finite numbers, ranges; one wording for all errors.
-import { ArgumentError } from '@bms/autograd'
+import { ArgumentError, show } from '@bms/autograd'
 
 /** A range: `min` and `max` belong to it unless `open` says which ends do not. */
 export interface Range {
@@ -46,15 +46,6 @@ export function checkNames(op: string, given: object | null | undefined, known: 
     throw new ArgumentError(op, `unknown option ${JSON.stringify(name)}${hint}`, { option: name })
   }
 }
-
-const show = (value: unknown): string =>
-  typeof value === 'string'
-    ? JSON.stringify(value)
-    : typeof value === 'object' && value !== null
-      ? Array.isArray(value)
-        ? `[${value}]`
-        : 'an object'
-      : String(value)
 
 /** A number as Python prints a float: 1.0, 1e-05. */
 export function pythonFloat(x: number): string {

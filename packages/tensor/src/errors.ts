@@ -67,5 +67,35 @@ export class DeviceLostError extends DeviceError {
   }
 }
 
-/** `[2, 3]` as users write it. */
-export const formatShape = (shape: readonly number[]): string => `[${shape.join(', ')}]`
+/** `[2, 3]` as users write it; of more than 16 dims only the first ones. */
+export const formatShape = (shape: readonly number[]): string => `[${shape.slice(0, 16).join(', ')}${shape.length > 16 ? `, … (${shape.length} dims)` : ''}]`
+
+/** Text from anywhere, fit for an error's: on one line, cut at `most` characters, with nothing in it that a terminal would obey. */
+export function oneLine(text: string, most = 200): string {
+  const cut = text.length > most ? `${text.slice(0, most - 1)}…` : text
+  return cut.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, (c) => `\\u{${c.codePointAt(0)!.toString(16)}}`)
+}
+
+/** A value as an error text shows it: like JSON, on one line, cut at 60 characters however large or deep it is. */
+export const show = (value: unknown): string => oneLine(render(value, 60, 4), 60)
+
+/** A name as an error text shows it: bare where it is a plain one, else quoted and cut as by `show`. */
+export const showName = (name: string): string => (/^[\w.-]{1,60}$/.test(name) ? name : show(name))
+
+// About `room` characters of the value, so that ten megabytes or a hundred thousand brackets cost no more than sixty.
+function render(value: unknown, room: number, depth: number): string {
+  if (typeof value === 'string') return JSON.stringify(value.slice(0, room))
+  if (typeof value !== 'object' || value === null) return String(value)
+  if (ArrayBuffer.isView(value)) return `a ${value.constructor.name}`
+  const list = Array.isArray(value)
+  const [open, close] = list ? '[]' : '{}'
+  let text = open!
+  if (depth === 0) return `${open}…${close}`
+  for (const key of list ? value.keys() : Object.keys(value)) {
+    if (text.length > room) break
+    if (text !== open) text += ','
+    if (!list) text += `${render(key, room, depth)}:`
+    text += render((value as Record<string | number, unknown>)[key], room, depth - 1)
+  }
+  return text + close
+}

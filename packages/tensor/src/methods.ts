@@ -6,6 +6,7 @@ import * as copy from './ops/copy.js'
 import * as e from './ops/elementwise.js'
 import type { Arg } from './ops/elementwise.js'
 import * as index from './ops/indexing.js'
+import type { PickOptions } from './ops/indexing.js'
 import { matmul, type MatmulOptions } from './ops/matmul.js'
 import * as order from './ops/order.js'
 import * as r from './ops/reduce.js'
@@ -107,8 +108,8 @@ const methods = {
   pad(this: Tensor, padding: readonly number[], value?: number) { return padOp(this, padding, value) },
   cat(this: Tensor, others: readonly Tensor[], dim?: number) { return catOp([this, ...others], dim) },
 
-  gather(this: Tensor, dim: number, index_: Tensor) { return index.gather(this, dim, index_) },
-  indexSelect(this: Tensor, dim: number, index_: Tensor) { return index.indexSelect(this, dim, index_) },
+  gather(this: Tensor, dim: number, index_: Tensor, options?: PickOptions) { return index.gather(this, dim, index_, options) },
+  indexSelect(this: Tensor, dim: number, index_: Tensor, options?: PickOptions) { return index.indexSelect(this, dim, index_, options) },
   scatterAdd(this: Tensor, dim: number, index_: Tensor, source: Tensor) { return index.scatterAdd(this, dim, index_, source) },
 
   matmul(this: Tensor, other: Tensor, options?: MatmulOptions) { return matmul(this, other, options) },

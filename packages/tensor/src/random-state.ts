@@ -3,7 +3,7 @@
 // buffer that is written before each replay; inside the step every draw has a fixed distance from it.
 import type { Device } from './device/device.js'
 import type { Storage } from './device/storage.js'
-import { ArgumentError } from './errors.js'
+import { ArgumentError, show } from './errors.js'
 
 /** What a checkpoint keeps: enough to continue the same stream. */
 export interface RandomSnapshot {
@@ -18,6 +18,11 @@ export interface Draw {
   offset: number
 }
 
+function check(op: string, name: string, value: number | undefined, most: number, words: string): void {
+  if (!Number.isSafeInteger(value) || value! < 0 || value! > most)
+    throw new ArgumentError(op, `a ${name} is a whole number from 0 to ${words}, got ${show(value)}`, { [name]: value })
+}
+
 export class RandomState {
   private seed = 0
   private counter = 0
@@ -28,15 +33,18 @@ export class RandomState {
 
   /** Restarts the stream. `seed`: a whole number from 0 to 2^53-1. */
   manualSeed(seed: number): void {
-    if (!Number.isSafeInteger(seed) || seed < 0) throw new ArgumentError('manualSeed', `a seed is a whole number from 0 to 2^53-1, got ${seed}`, { seed })
-    this.restore({ seed, counter: 0 })
+    this.restore({ seed, counter: 0 }, 'manualSeed')
   }
 
   snapshot(): RandomSnapshot {
     return { seed: this.seed, counter: this.counter }
   }
 
-  restore(s: RandomSnapshot): void {
+  /** Continues the stream of a snapshot. Throws an ArgumentError where it is none. */
+  restore(s: RandomSnapshot, op = 'random.restore'): void {
+    check(op, 'seed', s?.seed, Number.MAX_SAFE_INTEGER, '2^53-1')
+    // Room to count on: a run that draws a billion blocks a second is there after 52 days.
+    check(op, 'counter', s.counter, 2 ** 52, '2^52')
     this.seed = s.seed
     this.counter = s.counter
     if (this.eagerBase) this.write(this.eagerBase, 0)

@@ -7,7 +7,7 @@ import { bytesOf, type DType, decode, type HostArray } from './dtype.js'
 import { DisposedError, formatShape, ShapeError } from './errors.js'
 import { isContiguous, type Layout, sizeOf } from './layout.js'
 import { type Claim, enter, finaliser, leave } from './scope.js'
-import type { Trace } from './trace.js'
+import { currentWatcher, type Trace } from './trace.js'
 
 /** Nested lists of numbers, as `tensor()` takes and `toArray()` gives them. */
 export type Nested = number | boolean | readonly Nested[]
@@ -96,7 +96,9 @@ export class Tensor implements Operand {
     const bytes = bytesOf(dtype)
     const { storage, layout } = dense
     try {
-      return decode(await this.device.stream.read('data', storage, layout.offset * bytes, Math.ceil((size * bytes) / 4) * 4), dtype, size)
+      const read = await this.device.stream.read('data', storage, layout.offset * bytes, Math.ceil((size * bytes) / 4) * 4)
+      await currentWatcher()?.settle()
+      return decode(read, dtype, size)
     } finally {
       if (dense !== this) dense.dispose()
     }

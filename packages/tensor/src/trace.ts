@@ -1,5 +1,6 @@
 // Where the floor above watches: every op passes through `traced`, and an observer (autograd) may note what was computed
-// from what. This package knows nothing of gradients.
+// from what; while a watcher is installed it sees every computation. This package knows nothing of gradients.
+import type { Call } from './calls/call.js'
 import type { Tensor } from './tensor.js'
 
 /** What an op was asked: its name, its tensor inputs and results, and its fixed attributes. */
@@ -25,13 +26,36 @@ export interface Trace {
 
 type Observer = (record: OpRecord) => void
 
+/** Looks at values as they are made. */
+export interface Watcher {
+  /** An op has run (and its observer was told). */
+  op(record: OpRecord): void
+  /** A call outside of all ops: an update in place, a kernel of a floor above. `run` runs it. */
+  call(call: Call, run: () => void): void
+  /** Runs a compiled function: op by op (runStepwise), since a program shows no values. */
+  step<A extends unknown[], R>(fn: (...args: A) => R, args: A): R
+  /** Values were read from the device; what this rejects with, the reading rejects with. */
+  settle(): Promise<void>
+}
+
 let observer: Observer | null = null
+let watcher: Watcher | null = null
 let depth = 0
 
 /** Installs the one observer. */
 export const observeOps = (fn: Observer): void => {
   observer = fn
 }
+
+/** Installs the one watcher, or takes it away. */
+export const watchOps = (w: Watcher | null): void => {
+  watcher = w
+}
+
+export const currentWatcher = (): Watcher | null => watcher
+
+/** The watcher, unless this is inside an op, which it sees as a whole. */
+export const outerWatcher = (): Watcher | null => (depth > 0 ? null : watcher)
 
 /** Runs the op; the observer sees it as one step, whatever other ops it uses inside. */
 export function traced(op: string, inputs: readonly Tensor[], attrs: Attrs, compute: () => Tensor): Tensor {
@@ -40,7 +64,7 @@ export function traced(op: string, inputs: readonly Tensor[], attrs: Attrs, comp
 
 /** The same for ops with several results. */
 export function tracedAll(op: string, inputs: readonly Tensor[], attrs: Attrs, compute: () => Tensor[]): Tensor[] {
-  if (!observer || depth > 0) return compute()
+  if (depth > 0) return compute()
   depth++
   let outputs: Tensor[]
   try {
@@ -48,6 +72,8 @@ export function tracedAll(op: string, inputs: readonly Tensor[], attrs: Attrs, c
   } finally {
     depth--
   }
-  observer({ op, inputs, outputs, attrs })
+  const record = { op, inputs, outputs, attrs }
+  observer?.(record)
+  watcher?.op(record)
   return outputs
 }

@@ -1,13 +1,10 @@
 // Gradients of indexing, ordering, prefix sums and the softmax family.
-import { cumsum, exp, flip, gather, indexAdd, indexSelect, pad, reshape, scatterAdd, sum, type Tensor, where, zeros } from '@bms/tensor'
+import { cumsum, exp, flip, gather, indexAdd, indexSelect, pad, scatterAdd, sum, type Tensor, zeros } from '@bms/tensor'
 import { type Rule, type RuleContext, rule } from '../rule.js'
 import { unreduce } from './views.js'
 
 const dimOf = (ctx: RuleContext): number => ctx.attrs['dim'] as number
 const like = (ctx: RuleContext, g: Tensor): Tensor => zeros(ctx.shape(0), { dtype: ctx.dtype(0), device: g.device })
-
-/** Which indices lie in a dim of `n`: those that do not were ignored, and get no gradient. */
-const within = (index: Tensor, n = 1): Tensor => index.ge(0).logicalAnd(index.lt(n))
 
 /** A gradient put back to where sort or topk took the values from. */
 const unorder: Rule = {
@@ -17,22 +14,17 @@ const unorder: Rule = {
 
 export const orderRules: Record<string, Rule | null> = {
   gather: rule({ inputs: [1] }, (ctx, g) => [scatterAdd(like(ctx, g), dimOf(ctx), ctx.input(1), g), null]),
+  // What was not added, because its index is outside or because there is none, gets 0.
   scatterAdd: rule({ inputs: [1] }, (ctx, g) => {
     if (!ctx.needs(2)) return [g, null, null]
-    const [dim, index] = [dimOf(ctx), ctx.input(1)]
-    const picked = where(within(index, g.shape[dim]), gather(g, dim, index), 0)
-    // What the index does not reach of the source was not added.
-    const beyond = ctx.shape(2).map((size, d) => size - index.shape[d]!)
-    const padding = [...beyond].reverse().flatMap((n) => [0, n])
-    return [g, null, beyond.some((n) => n > 0) ? pad(picked, padding) : picked]
+    const index = ctx.input(1)
+    const picked = gather(g, dimOf(ctx), index, { outside: 0 })
+    const missing = ctx.shape(2).map((size, d) => size - index.shape[d]!)
+    const padding = missing.reverse().flatMap((n) => [0, n])
+    return [g, null, padding.some((n) => n > 0) ? pad(picked, padding) : picked]
   }),
   indexSelect: rule({ inputs: [1] }, (ctx, g) => [indexAdd(like(ctx, g), dimOf(ctx), ctx.input(1), g), null]),
-  indexAdd: rule({ inputs: [1] }, (ctx, g) => {
-    if (!ctx.needs(2)) return [g, null, null]
-    const [dim, index] = [dimOf(ctx), ctx.input(1)]
-    const column = g.ndim === 0 ? [index.size] : g.shape.map((_, d) => (d === dim ? index.size : 1))
-    return [g, null, where(within(reshape(index, column), g.shape[dim]), indexSelect(g, dim, index), 0)]
-  }),
+  indexAdd: rule({ inputs: [1] }, (ctx, g) => [g, null, ctx.needs(2) ? indexSelect(g, dimOf(ctx), ctx.input(1), { outside: 0 }) : null]),
   sort: unorder,
   topk: unorder,
   cumsum: rule(null, (ctx, g) => [flip(cumsum(flip(g, dimOf(ctx)), dimOf(ctx)), dimOf(ctx))]),

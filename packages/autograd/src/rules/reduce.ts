@@ -1,5 +1,5 @@
 // Gradients of reductions: the gradient of the result, spread over what was reduced.
-import { cast, cat, eq, mean, narrow, pad, permute, reshape, sizeOf, sum, type Tensor, where, zeros } from '@bms/tensor'
+import { cast, cat, eq, mean, narrow, pad, permute, reshape, sum, type Tensor, where, zerosLike } from '@bms/tensor'
 import { type Rule, type RuleContext, rule } from '../rule.js'
 import { unreduce } from './views.js'
 
@@ -31,47 +31,27 @@ function timesOthers(x: Tensor, g: Tensor): Tensor {
   return levels.reduceRight((out, { n, left, right }) => narrow(cat([out.mul(right), out.mul(left)], last), last, 0, n), g)
 }
 
-/** The gradient of variance from that of the result: g · 2 (x - mean) / (n - correction). In f32. */
-function varianceGradient(ctx: RuleContext, g: Tensor): Tensor {
-  const { dims, correction } = ctx.attrs as { dims: number[]; correction: number }
-  const x = cast(ctx.input(0), 'f32')
-  const n = sizeOf(dims.map((d) => x.shape[d]!))
-  return x.sub(mean(x, dims, true)).mul(spread(ctx, g).mul(2 / Math.max(0, n - correction)))
-}
-
 export const reduceRules: Record<string, Rule | null> = {
   sum: rule(null, (ctx, g) => [spread(ctx, g)]),
   mean: rule(null, (ctx, g) => [spread(ctx, g.mul(1 / ctx.attrs['count']))]),
   max: extreme,
   min: extreme,
+  // With the reduced dims as one at the end.
   prod: rule({ inputs: [0] }, (ctx, g) => {
-    const shape = ctx.shape(0)
-    if (sizeOf(shape) === 0) return [zeros(shape, { dtype: ctx.dtype(0), device: g.device })]
+    const x = ctx.input(0)
+    if (x.size === 0) return [zerosLike(x)]
     const dims = ctx.attrs['dims'] as number[]
-    const kept = shape.map((_, d) => d).filter((d) => !dims.includes(d))
+    const kept = x.shape.map((_, d) => d).filter((d) => !dims.includes(d))
     const order = [...kept, ...dims]
-    const sizes = order.map((d) => shape[d]!)
-    const rows = sizes.slice(0, kept.length)
-    const x = reshape(permute(cast(ctx.input(0), 'f32'), order), [...rows, -1])
-    const out = reshape(timesOthers(x, reshape(cast(g, 'f32'), [...rows, 1])), sizes)
-    return [
-      cast(
-        permute(
-          out,
-          order.map((_, d) => order.indexOf(d)),
-        ),
-        ctx.dtype(0),
-      ),
-    ]
+    const moved = permute(x, order)
+    const rows = moved.shape.slice(0, kept.length)
+    const out = reshape(timesOthers(reshape(moved, [...rows, -1]), reshape(g, [...rows, 1])), moved.shape)
+    const back = order.map((_, d) => order.indexOf(d))
+    return [permute(out, back)]
   }),
-  var: rule({ inputs: [0] }, (ctx, g) => [cast(varianceGradient(ctx, g), ctx.dtype(0))]),
-  // Where nothing deviates, where the root has no slope, PyTorch's gradient is 0; so it is for the norm of zeros.
-  std: rule({ inputs: [0], outputs: [0] }, (ctx, g) => {
-    const out = cast(ctx.output(), 'f32')
-    return [cast(varianceGradient(ctx, where(out.eq(0), 0, cast(g, 'f32').div(out.mul(2)))), ctx.dtype(0))]
+  var: rule({ inputs: [0] }, (ctx, g) => {
+    const x = ctx.input(0)
+    return [x.sub(mean(x, ctx.attrs['dims'], true)).mul(spread(ctx, g.mul(2 / ctx.attrs['n'])))]
   }),
-  norm: rule({ inputs: [0], outputs: [0] }, (ctx, g) => {
-    const out = cast(ctx.output(), 'f32')
-    return [cast(cast(ctx.input(0), 'f32').mul(spread(ctx, where(out.eq(0), 0, cast(g, 'f32').div(out)))), ctx.dtype(0))]
-  }),
+  root: rule({ outputs: [0] }, (ctx, g) => [where(ctx.output().eq(0), 0, g.div(ctx.output()).mul(0.5))]),
 }

@@ -2,6 +2,7 @@
 import { extname } from 'node:path'
 import { init, saveSafetensors, tensor } from '@bms/nn/node'
 import { BmsError } from '@bms/tensor'
+import { readCheckpoint } from '../checkpoint.js'
 import { sampleMixture } from '../data/mixtures.js'
 import { scatterFigure } from '../figures/png.js'
 import type { ModesAndQuality } from '../metrics/modes.js'
@@ -19,10 +20,16 @@ export async function openTraining(dir: string, adapter?: 'auto' | 'gpu' | 'soft
       `${dir} has no checkpoint yet; let the run reach its first evaluation: bms train ${folder.config.dataset} --resume --out ${quoted(dir)}`,
       { dir },
     )
+  readCheckpoint(bytes, folder.config)
   const device = await init({ adapter: adapter ?? folder.config.adapter })
-  const training = new Training(folder.config, device)
-  await training.restore(bytes)
-  return { training, folder }
+  try {
+    const training = new Training(folder.config, device)
+    await training.restore(bytes)
+    return { training, folder }
+  } catch (error) {
+    device.destroy()
+    throw error
+  }
 }
 
 /** `bms eval`: modes and HQ% of `n` samples of the averaged generator. */

@@ -1,7 +1,9 @@
 // `bms train`: a run from its configuration to its result, with its progress on the screen and its files in a folder;
 // interrupted at any moment it goes on from its last checkpoint.
+import { isAnomalyEnabled, setDetectAnomaly } from '@bms/nn'
 import { init } from '@bms/nn/node'
 import { BmsError } from '@bms/tensor'
+import { readCheckpoint } from '../checkpoint.js'
 import { type HyperParameters, resolveConfig, type RunConfig, type RunOptions } from '../config.js'
 import { sampleMixture } from '../data/mixtures.js'
 import { scatterFigure } from '../figures/png.js'
@@ -12,6 +14,8 @@ import { evaluationSeed, Training } from '../training.js'
 
 export interface TrainOptions extends RunOptions {
   resume?: boolean
+  /** Look for the first NaN: slow. */
+  anomaly?: boolean
 }
 
 /** Steps between looks at the losses. */
@@ -19,49 +23,45 @@ const CHUNK = 20
 /** Samples of the figure and of the final numbers (2,500, as in the paper). */
 const FIGURE_SAMPLES = 2500
 
+/** What is to be run; with the folder where it exists already. */
 interface Plan {
   config: RunConfig
-  /** The checkpoint to continue from. */
-  saved?: Uint8Array
-  /** The run's folder; nothing is written there before. */
-  open: () => RunFolder
+  folder?: RunFolder
 }
 
-/** A new run, or the one that --resume names. */
+/** A new run, or the one that --resume names. Nothing is written. */
 function planRun(options: TrainOptions): Plan {
-  if (options.resume) {
-    const dir = options.out ?? resolveConfig({ dataset: options.dataset, model: options.model }).out
-    const folder = RunFolder.open(dir)
-    const wanted = resolveConfig({ ...options, out: dir })
-    const { config } = folder
-    for (const name of ['dataset', 'model', 'T', 'seed', 'batch'] as const) {
-      if (options[name] !== undefined && wanted[name] !== config[name]) {
-        throw new BmsError(
-          'BAD_ARGUMENT',
-          `--resume: the run in ${dir} has ${name} ${config[name]}, not ${wanted[name]}; leave the option out, or start another run with --out`,
-          { option: name, got: wanted[name], allowed: config[name] },
-        )
-      }
-    }
-    for (const name of Object.keys(options.hyper ?? {}) as (keyof HyperParameters)[]) {
-      if (String(wanted.hyper[name]) !== String(config.hyper[name])) {
-        throw new BmsError(
-          'BAD_ARGUMENT',
-          `--resume: the run in ${dir} has ${name} ${config.hyper[name]}, not ${wanted.hyper[name]}; leave --set out, or start another run with --out`,
-          { option: name, got: wanted.hyper[name], allowed: config.hyper[name] },
-        )
-      }
-    }
-    const changes: Partial<RunConfig> = {}
-    if (options.steps !== undefined) changes.steps = wanted.steps
-    if (options.evalEvery !== undefined) changes.evalEvery = wanted.evalEvery
-    if (options.adapter !== undefined) changes.adapter = wanted.adapter
-    const changed = { ...config, ...changes }
-    return { config: changed, saved: folder.readCheckpoint(), open: () => (Object.keys(changes).length > 0 ? folder.writeConfig(changed) : folder) }
+  if (!options.resume) {
+    const config = resolveConfig(options)
+    return { config: { ...config, out: options.out ?? freeFolder(config.out) } }
   }
-  const config = resolveConfig(options)
-  const dir = options.out ?? freeFolder(config.out)
-  return { config: { ...config, out: dir }, open: () => RunFolder.create(dir, { ...config, out: dir }) }
+  const dir = options.out ?? resolveConfig({ dataset: options.dataset, model: options.model }).out
+  const folder = RunFolder.open(dir)
+  const wanted = resolveConfig({ ...options, out: dir })
+  const { config } = folder
+  for (const name of ['dataset', 'model', 'T', 'seed', 'batch'] as const) {
+    if (options[name] !== undefined && wanted[name] !== config[name]) {
+      throw new BmsError(
+        'BAD_ARGUMENT',
+        `--resume: the run in ${dir} has ${name} ${config[name]}, not ${wanted[name]}; leave the option out, or start another run with --out`,
+        { option: name, got: wanted[name], allowed: config[name] },
+      )
+    }
+  }
+  for (const name of Object.keys(options.hyper ?? {}) as (keyof HyperParameters)[]) {
+    if (String(wanted.hyper[name]) !== String(config.hyper[name])) {
+      throw new BmsError(
+        'BAD_ARGUMENT',
+        `--resume: the run in ${dir} has ${name} ${config.hyper[name]}, not ${wanted.hyper[name]}; leave --set out, or start another run with --out`,
+        { option: name, got: wanted.hyper[name], allowed: config.hyper[name] },
+      )
+    }
+  }
+  const changes: Partial<RunConfig> = {}
+  if (options.steps !== undefined) changes.steps = wanted.steps
+  if (options.evalEvery !== undefined) changes.evalEvery = wanted.evalEvery
+  if (options.adapter !== undefined) changes.adapter = wanted.adapter
+  return { config: { ...config, ...changes }, folder }
 }
 
 /** Draws samples.png; returns what it shows in numbers. */
@@ -83,23 +83,35 @@ export async function drawSamples(training: Training, folder: RunFolder): Promis
 
 /** Runs `bms train`. Resolves to the result, or to null when the run was interrupted and saved. */
 export async function train(options: TrainOptions): Promise<RunResult | null> {
-  const { config, saved, open } = planRun(options)
   const started = performance.now()
-  const device = await init({ adapter: config.adapter })
+  const { config, folder: existing } = planRun(options)
+  let folder = existing
   try {
-    const training = new Training(config, device)
-    if (saved) await training.restore(saved)
-    if (training.step > config.steps) {
-      throw new BmsError(
-        'BAD_ARGUMENT',
-        `--steps: the run is already at step ${training.step}, beyond ${config.steps}; ask for more steps, or leave the option out`,
-        { option: '--steps', got: config.steps, allowed: training.step },
-      )
+    // Before its checkpoint is read: another process may be about to write one.
+    existing?.lock()
+    const saved = existing?.readCheckpoint()
+    if (saved) readCheckpoint(saved, config)
+    const device = await init({ adapter: config.adapter })
+    try {
+      const training = new Training(config, device)
+      if (saved) await training.restore(saved)
+      if (training.step > config.steps) {
+        throw new BmsError(
+          'BAD_ARGUMENT',
+          `--steps: the run is already at step ${training.step}, beyond ${config.steps}; ask for more steps, or leave the option out`,
+          { option: '--steps', got: config.steps, allowed: training.step },
+        )
+      }
+      if (options.anomaly) setDetectAnomaly(true)
+      // Only now: a run that cannot start leaves no folder behind and changes none.
+      folder ??= RunFolder.create(config.out, config)
+      return await run(training, folder, started, saved !== undefined)
+    } finally {
+      if (options.anomaly) setDetectAnomaly(false)
+      if (!device.isLost) device.destroy()
     }
-    // Only now: a run that cannot start leaves no folder behind and changes none.
-    return await run(training, open(), started, saved !== undefined)
   } finally {
-    if (!device.isLost) device.destroy()
+    folder?.close()
   }
 }
 
@@ -107,12 +119,17 @@ async function run(training: Training, folder: RunFolder, started: number, conti
   const { config, device } = training
   // Also without a checkpoint: the first may not have been reached.
   folder.rewindMetrics(training.step)
-  const spent = Number(folder.readMetrics().lines.at(-1)?.['seconds'] ?? 0) || 0
+  folder.removeLeftovers()
+  if (JSON.stringify(folder.config) !== JSON.stringify(config)) folder.writeConfig(config)
+  const before = folder.readMetrics().lines.at(-1)?.['seconds']
+  // Anybody may have edited the file.
+  const spent = typeof before === 'number' && Number.isFinite(before) ? Math.max(0, before) : 0
   const seconds = (): number => spent + (performance.now() - started) / 1000
   const bar = progress({ total: config.steps, start: training.step, label: `${config.dataset} ${config.model}` })
   bar.log(
     `${training.switches.title} on the ${config.dataset}: T ${config.T}, batch ${config.batch}, ${config.steps} steps, seed ${config.seed}; ${device.adapter.name} (${device.adapter.source})`,
   )
+  if (isAnomalyEnabled()) bar.log('looking for NaN: each op is watched, which is slow')
   if (continued) bar.log(`continues from step ${training.step} in ${folder.dir}`)
   let interrupted = false
   const interrupt = (): void => {
@@ -154,7 +171,6 @@ async function run(training: Training, folder: RunFolder, started: number, conti
     process.off('SIGINT', interrupt)
     process.off('SIGTERM', interrupt)
     bar.stop()
-    folder.close()
   }
 }
 

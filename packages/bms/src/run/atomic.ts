@@ -1,8 +1,8 @@
 // Writing a file so that whoever looks, whenever, finds either all of the old one or all of the new one: a run must
-// survive a full disk and a kill -9 in the middle of a checkpoint.
+// survive a full disk and a kill -9 in the middle of a checkpoint. And reading one that may be anything.
 import fs from 'node:fs'
 import { basename, dirname, join } from 'node:path'
-import { BmsError } from '@bms/tensor'
+import { BmsError, oneLine } from '@bms/tensor'
 
 /** The calls of node:fs that a run's folder is written with. Tests pass one that fails. */
 export type Files = Pick<
@@ -23,6 +23,25 @@ export type Files = Pick<
 >
 
 let counter = 0
+
+/**
+ * All bytes of a file; undefined where there is none.
+ * @param most bytes that such a file can have
+ * @throws BmsError `READ_FAILED` with fields `{ path, reason }`; also for what is no regular file, since a pipe or a device may have no end
+ */
+export function readWhole(path: string, files: Files = fs, most = Infinity): Buffer | undefined {
+  const failed = (reason: string, cause?: unknown) => new BmsError('READ_FAILED', `could not read ${path}: ${reason}`, { path, reason }, { cause })
+  try {
+    const stat = files.statSync(path, { throwIfNoEntry: false })
+    if (!stat) return undefined
+    if (!stat.isFile()) throw failed(stat.isDirectory() ? 'it is a folder' : 'it is no regular file')
+    if (stat.size > most) throw failed(`it has ${stat.size} bytes, at most ${most} are expected`)
+    return files.readFileSync(path)
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw cause instanceof BmsError ? cause : failed(oneLine((cause as Error).message), cause)
+  }
+}
 
 /**
  * Writes a whole file: a temporary file beside it, fsync, rename over the old one, fsync of the folder. On failure the
@@ -100,7 +119,8 @@ export function temporaryOwner(name: string): number | undefined {
   return match === null ? undefined : Number(match[1])
 }
 
-function isRunning(pid: number): boolean {
+/** Is there a process with this number on this machine? */
+export function isRunning(pid: number): boolean {
   if (pid === process.pid) return true
   try {
     process.kill(pid, 0)
@@ -122,7 +142,8 @@ function syncFolder(folder: string, files: Files): void {
   })
 }
 
-function quietly(action: () => unknown): void {
+/** Runs `action`; when it fails, nothing happens. */
+export function quietly(action: () => unknown): void {
   try {
     action()
   } catch {

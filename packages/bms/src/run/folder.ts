@@ -2,9 +2,10 @@
 // that knows these names and the only one that writes them.
 import fs from 'node:fs'
 import { join } from 'node:path'
-import { BmsError } from '@bms/tensor'
+import { BmsError, oneLine } from '@bms/tensor'
 import { parseConfig, type RunConfig } from '../config.js'
-import { type Files, removeLeftovers, temporaryOwner, writeAtomic, writeFailed } from './atomic.js'
+import { type Files, readWhole, removeLeftovers, temporaryOwner, writeAtomic, writeFailed } from './atomic.js'
+import { lockName, RunLock } from './lock.js'
 import { type MetricsLine, MetricsLog, type MetricsRead } from './metrics.js'
 
 /** result.json. */
@@ -32,39 +33,53 @@ const names = {
 // A configuration is about a kilobyte; anything far larger is another file under the same name.
 const largestConfig = 1 << 20
 
-/** One run on disk. Every file but metrics.jsonl is written whole or not at all. */
+/** One run on disk. Every file but metrics.jsonl is written whole or not at all, and only by the process that holds the lock. */
 export class RunFolder {
   readonly #metrics: MetricsLog
+  #config: RunConfig
+  #lock: RunLock | undefined
 
   private constructor(
     readonly dir: string,
-    readonly config: RunConfig,
+    config: RunConfig,
     private readonly files: Files,
   ) {
+    this.#config = { ...config, out: dir }
     this.#metrics = new MetricsLog(this.path('metrics'), files)
   }
 
   /**
-   * Starts a new run: makes `dir` (and its parents) where it is missing and writes config.json.
-   * @throws BmsError `RUN_EXISTS` where `dir` holds a run, `BAD_ARGUMENT` where it holds other files or is itself a file, `WRITE_FAILED`
+   * Starts a new run: makes `dir` (and its parents) where it is missing, locks it and writes config.json.
+   * @throws BmsError `RUN_EXISTS` where `dir` holds a run, `RUN_LOCKED` where another process is about to start one,
+   *   `BAD_ARGUMENT` where it holds other files or is itself a file, `WRITE_FAILED`
    */
   static create(dir: string, config: RunConfig, files: Files = fs): RunFolder {
-    const problem = occupied(dir, files)
-    if (problem) throw problem
+    const check = (): void => {
+      const problem = occupied(dir, files)
+      if (problem) throw problem
+    }
+    check()
     try {
       files.mkdirSync(dir, { recursive: true })
     } catch (cause) {
       throw writeFailed(dir, cause, files)
     }
-    const folder = new RunFolder(dir, { ...config, out: dir }, files)
-    folder.#writeJson('config', folder.config)
+    const folder = new RunFolder(dir, config, files)
+    folder.lock()
+    try {
+      // Another process may have begun and ended a run since.
+      check()
+      folder.#writeJson('config', folder.config)
+    } catch (error) {
+      folder.close()
+      throw error
+    }
     return folder
   }
 
   /**
-   * Opens an existing run, checks its configuration and clears what a killed process left half-written.
-   * `config.out` is `dir`, wherever the folder stood when the run began.
-   * @throws BmsError `NOT_A_RUN` where there is no folder or no config.json in it, `BAD_CONFIG` where config.json is not one of ours
+   * Opens an existing run and checks its configuration; nothing is written. `config.out` is `dir`, wherever the folder stood when the run began.
+   * @throws BmsError `NOT_A_RUN` where there is no folder or no config.json in it, `BAD_CONFIG` where config.json is not one of ours, `READ_FAILED`
    */
   static open(dir: string, files: Files = fs): RunFolder {
     const path = join(dir, names.config)
@@ -72,9 +87,25 @@ export class RunFolder {
     if (!files.existsSync(dir)) throw fail('does not exist')
     if (!files.statSync(dir).isDirectory()) throw fail('is a file, not the folder of a run')
     if (!files.existsSync(path)) throw fail(`holds no run (no ${names.config})`)
-    const config = parseConfig(readJson(path, files), path)
-    removeLeftovers(dir, files)
-    return new RunFolder(dir, { ...config, out: dir }, files)
+    return new RunFolder(dir, parseConfig(readJson(path, files), path), files)
+  }
+
+  /** The run's configuration. */
+  get config(): RunConfig {
+    return this.#config
+  }
+
+  /**
+   * Takes the folder for this process, until `close()`. Take it before reading what is to be continued.
+   * @throws BmsError `RUN_LOCKED` where another process trains there, `WRITE_FAILED`
+   */
+  lock(): void {
+    this.#lock ??= RunLock.take(this.dir, this.files)
+  }
+
+  /** Clears what a killed process left half-written. */
+  removeLeftovers(): void {
+    removeLeftovers(this.dir, this.files)
   }
 
   /** The full path of one of the run's files. */
@@ -102,10 +133,9 @@ export class RunFolder {
     writeAtomic(this.path('checkpoint'), bytes, this.files)
   }
 
-  /** The bytes of checkpoint.safetensors, unchecked; undefined where none was written yet. */
+  /** The bytes of checkpoint.safetensors, unchecked; undefined where none was written yet. Throws `READ_FAILED`. */
   readCheckpoint(): Uint8Array | undefined {
-    const path = this.path('checkpoint')
-    return this.files.existsSync(path) ? this.files.readFileSync(path) : undefined
+    return readWhole(this.path('checkpoint'), this.files)
   }
 
   /** Writes samples.png. Throws `WRITE_FAILED`. */
@@ -119,15 +149,20 @@ export class RunFolder {
   }
 
   /** Saves a configuration that changed, for instance more steps for a resumed run. Throws `WRITE_FAILED`. */
-  writeConfig(config: RunConfig): RunFolder {
-    const folder = new RunFolder(this.dir, { ...config, out: this.dir }, this.files)
-    folder.#writeJson('config', folder.config)
-    return folder
+  writeConfig(config: RunConfig): void {
+    const changed = { ...config, out: this.dir }
+    this.#writeJson('config', changed)
+    this.#config = changed
   }
 
-  /** Closes metrics.jsonl, with everything on the disk. */
+  /** Closes metrics.jsonl, with everything on the disk, and gives the folder back to other processes. */
   close(): void {
-    this.#metrics.close()
+    try {
+      this.#metrics.close()
+    } finally {
+      this.#lock?.release()
+      this.#lock = undefined
+    }
   }
 
   #writeJson(file: 'config' | 'result', value: unknown): void {
@@ -163,7 +198,7 @@ function occupied(dir: string, files: Files): BmsError | undefined {
       { dir },
     )
   }
-  const others = files.readdirSync(dir).filter((name) => temporaryOwner(name) === undefined && name !== '.DS_Store')
+  const others = files.readdirSync(dir).filter((name) => temporaryOwner(name) === undefined && name !== '.DS_Store' && !name.startsWith(lockName))
   if (others.length === 0) return undefined
   const some = others.slice(0, 3).join(', ') + (others.length > 3 ? ', …' : '')
   return new BmsError('BAD_ARGUMENT', `--out: ${dir} holds other files (${some}) and no run. Choose a new or empty folder with --out.`, {
@@ -183,15 +218,13 @@ function describeRun(path: string, files: Files): string {
 }
 
 function readJson(path: string, files: Files): unknown {
-  const bad = (got: string) =>
-    new BmsError('BAD_CONFIG', `${path}: got ${got}, expected the configuration of a run as JSON`, { source: path, field: '', got, expected: 'a JSON object' })
-  const { size } = files.statSync(path)
-  if (size > largestConfig) throw bad(`a file of ${size} bytes`)
-  const content = files.readFileSync(path, 'utf8')
+  const content = readWhole(path, files, largestConfig)?.toString() ?? ''
   try {
     return JSON.parse(content)
   } catch (cause) {
-    throw bad(content.trim() === '' ? 'an empty file' : `no JSON (${(cause as Error).message})`)
+    const got = content.trim() === '' ? 'an empty file' : `no JSON (${oneLine((cause as Error).message)})`
+    const expected = 'the configuration of a run as JSON'
+    throw new BmsError('BAD_CONFIG', `${path}: got ${got}, expected ${expected}`, { source: path, field: '', got, expected })
   }
 }
 

@@ -1,5 +1,5 @@
 // Losses of predictions against classes and labels: cross-entropies, and the hinge losses that critics are trained with.
-import { ArgumentError, DTypeError, formatShape, isFloat, sameShape, ShapeError, type Tensor } from '@bms/autograd'
+import { ArgumentError, customFunction, DTypeError, formatShape, isFloat, sameShape, ShapeError, type Tensor } from '@bms/autograd'
 import { checkNumber } from '../check.js'
 import { checkSame, type LossOptions, type Reduction, reduce, reductionOf } from './common.js'
 
@@ -12,13 +12,33 @@ export function bceWithLogits(input: Tensor, target: Tensor, options: LossOption
   return reduce(target.mul(input.neg().softplus()).add(off.mul(input.softplus())), reduction)
 }
 
+/** log x and log(1 - x), bounded below. */
+const logs = (x: Tensor): [Tensor, Tensor] => [x.log().clamp(-100), x.neg().log1p().clamp(-100)]
+
+/** The single losses. Their gradient is PyTorch's, bounded where a probability is 0 or 1: that of the logarithms would be 0 times infinity. */
+const bceEach = /* @__PURE__ */ customFunction<[Tensor, Tensor]>({
+  name: 'bce',
+  forward(ctx, x, t) {
+    ctx.save(x, t)
+    const [yes, no] = logs(x)
+    return yes
+      .mul(t)
+      .add(no.mul(t.neg().add(1)))
+      .neg()
+  },
+  backward(ctx, g) {
+    const [x, t] = ctx.saved() as [Tensor, Tensor]
+    const least = x.dtype === 'f16' ? 2 ** -14 : 1e-12
+    const [yes, no] = ctx.needs(1) ? logs(x) : []
+    return [g!.mul(x.sub(t)).div(x.mul(x.neg().add(1)).clamp(least)), yes && no ? g!.mul(no.sub(yes)) : null]
+  },
+})
+
 /** Binary cross-entropy of probabilities; logarithms are bounded below by -100, as in PyTorch. */
 export function bce(input: Tensor, target: Tensor, options: LossOptions = {}): Tensor {
   const reduction = reductionOf('bce', options)
   checkSame('bce', input, target)
-  const yes = target.mul(input.log().clamp(-100))
-  const no = target.neg().add(1).mul(input.neg().log1p().clamp(-100))
-  return reduce(yes.add(no).neg(), reduction)
+  return reduce(bceEach(input, target) as Tensor, reduction)
 }
 
 export interface ClassOptions extends LossOptions {
@@ -46,7 +66,7 @@ function byClass(target: Tensor, ignoreIndex: number | undefined, reduction: Red
   const counted = target.ne(ignoreIndex)
   const losses = counted.where(each(counted.where(target, 0)), 0)
   if (reduction !== 'mean') return reduce(losses, reduction)
-  return losses.sum().div(counted.float().sum())
+  return losses.float().sum().div(counted.float().sum()).to(losses.dtype)
 }
 
 /** Minus the log probability of the class: input [N, classes, ...] holds log probabilities, target [N, ...] class indices (i32 or u32). */

@@ -32,8 +32,8 @@ export class Module {
   /** Submodules with their names. */
   *namedChildren(): Generator<[string, Module]> {
     for (const [name, value] of Object.entries(this)) {
-      if (value instanceof Module) yield [name, value]
-      else if (Array.isArray(value)) for (const [i, item] of value.entries()) if (item instanceof Module) yield [`${name}.${i}`, item]
+      if (isModule(value)) yield [name, value]
+      else if (Array.isArray(value)) for (const [i, item] of value.entries()) if (isModule(item)) yield [`${name}.${i}`, item]
     }
   }
 
@@ -160,3 +160,6 @@ export class Module {
     return `${name}(\n${extra ? `  ${extra}\n` : ''}${lines.join('\n')}\n)`
   }
 }
+
+/** Outside of the class: the bundler renames a class that names itself, and texts and errors show the name. */
+const isModule = (value: unknown): value is Module => value instanceof Module

@@ -1,6 +1,6 @@
 // Files of tensors on disk. A file is written beside its name and then renamed over it: whoever looks finds the old one
 // or the new one, whole, also after a full disk or a kill.
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, unlinkSync, writeSync } from 'node:fs'
+import { closeSync, fsyncSync, openSync, readFileSync, renameSync, statSync, unlinkSync, writeSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { BmsError, type Tensor } from '@bms/autograd'
 import { type LoadOptions, loadSafetensors, saveSafetensors } from '../safetensors/index.js'
@@ -41,6 +41,8 @@ export async function saveSafetensorsFile(path: string, tensors: Record<string, 
 export function loadSafetensorsFile(path: string, options: LoadOptions = {}): Record<string, Tensor> {
   let bytes: Uint8Array
   try {
+    // A pipe or a device would be read without end.
+    if (!statSync(path).isFile()) throw new Error('it is no regular file')
     bytes = readFileSync(path)
   } catch (cause) {
     throw new BmsError('READ_FAILED', `could not read ${path}: ${(cause as Error).message}`, { path }, { cause })

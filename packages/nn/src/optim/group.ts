@@ -1,6 +1,18 @@
 // One group of parameters of an optimiser: its hyper-parameters in a device buffer, its moments, and the dispatches that
 // update it, three parameters at a time.
-import { ArgumentError, contiguousStrides, type Device, DTypeError, formatShape, KernelCall, sameShape, ShapeError, type Tensor, zeros } from '@bms/autograd'
+import {
+  ArgumentError,
+  BmsError,
+  contiguousStrides,
+  type Device,
+  DTypeError,
+  formatShape,
+  KernelCall,
+  sameShape,
+  ShapeError,
+  type Tensor,
+  zeros,
+} from '@bms/autograd'
 import { lasting, refuseRecording } from '../state.js'
 import { gradientSource, shortest } from './operands.js'
 
@@ -133,14 +145,14 @@ export class ParamGroup<O extends { lr: number } = { lr: number }> {
     return next
   }
 
-  private numbers(): Float32Array<ArrayBuffer> {
+  private numbers(options: O): Float32Array<ArrayBuffer> {
     const head = new Float32Array(USED)
-    head.set([this.current.lr, ...this.algorithm.numbers(this.current)])
+    head.set([options.lr, ...this.algorithm.numbers(options)])
     return head
   }
 
   private upload(): void {
-    this.device.stream.upload(this.algorithm.name, this.hyper.storage, new Uint8Array(this.numbers().buffer))
+    this.device.stream.upload(this.algorithm.name, this.hyper.storage, new Uint8Array(this.numbers(this.current).buffer))
   }
 
   /** The hyper-parameters as the kernels read them: a view. */
@@ -148,17 +160,34 @@ export class ParamGroup<O extends { lr: number } = { lr: number }> {
     return this.hyper.view({ shape: [USED], strides: [1], offset: 0 })
   }
 
-  /** After `head` was overwritten: takes the host's hyper-parameters from it. */
-  async adopt(): Promise<void> {
+  /**
+   * After `head` was overwritten: reads it and gives the function that makes its numbers the host's.
+   * Rejects with a BmsError 'STATE_DICT' where they are out of range or contradict each other.
+   */
+  async readHyper(op: string): Promise<() => void> {
     const { changes } = this
     const view = this.head
     const stored = (await view.data()) as Float32Array
     view.dispose()
-    const own = this.numbers()
-    if (changes !== this.changes || own.every((x, i) => x === stored[i])) return
-    const next = { ...this.current, ...this.algorithm.options(Array.from(stored, shortest)) }
-    this.algorithm.check(this.algorithm.name, next)
-    this.current = next
+    // What was set in the meantime has overwritten what was loaded.
+    if (changes !== this.changes) return () => {}
+    const refuse = (why: string): never => {
+      throw new BmsError('STATE_DICT', `${op}: bad hyper-parameters, nothing was changed: ${why}`, { op })
+    }
+    const options = this.algorithm.options(Array.from(stored, shortest))
+    // The host's numbers may have more digits than the device keeps: where only the learning rate is another one, they stay.
+    const others = this.numbers(this.current).some((x, i) => i > 0 && x !== stored[i])
+    let next = this.current
+    try {
+      next = this.checked(others ? options : ({ lr: options.lr } as Partial<O>))
+    } catch (cause) {
+      refuse((cause as Error).message)
+    }
+    // Some are stored in several forms: beta, 1 - beta, ln beta.
+    this.numbers(next).forEach((x, i) => Math.abs(x - stored[i]!) <= 1e-6 * Math.max(1, Math.abs(x)) || refuse(`number ${i} is ${stored[i]}`))
+    return () => {
+      if (changes === this.changes) this.current = next
+    }
   }
 
   /** Updates the parameters that have a gradient. */

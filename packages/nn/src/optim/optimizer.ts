@@ -1,7 +1,7 @@
 // What all optimisers share: groups, steps from given gradients or from .grad, and state that a checkpoint keeps.
 import { ArgumentError, DTypeError, formatShape, isTensor, noGrad, type Tensor } from '@bms/autograd'
 import { checkNames } from '../check.js'
-import { loadState, refuseRecording } from '../state.js'
+import { compareState, copyOfState, loadState, refuseRecording } from '../state.js'
 import { type Algorithm, ParamGroup } from './group.js'
 
 /** Some parameters with hyper-parameters of their own; what is left out is the optimiser's. */
@@ -10,8 +10,10 @@ export type GroupSpec<O> = { params: Iterable<Tensor> } & Partial<O>
 /** Parameters, or groups of them. */
 export type Params<O> = Iterable<Tensor> | readonly GroupSpec<O>[]
 
+const isList = (x: unknown): x is Iterable<unknown> => typeof (x as Iterable<unknown> | undefined)?.[Symbol.iterator] === 'function' && !isTensor(x)
+
 function checkParams(op: string, params: Iterable<Tensor>): Tensor[] {
-  if (typeof (params as Iterable<Tensor> | undefined)?.[Symbol.iterator] !== 'function' || isTensor(params)) {
+  if (!isList(params)) {
     throw new ArgumentError(op, 'params must be a list of tensors (module.parameters()), or of groups { params, lr }')
   }
   const list = [...params]
@@ -42,7 +44,7 @@ export class Optimizer<O extends { lr: number }> {
     checkNames(name, options, known)
     const common = withDefaults(defaults, options)
     algorithm.check(name, common)
-    const list = isTensor(params) ? params : [...((params ?? []) as Iterable<unknown>)]
+    const list = isList(params) ? [...params] : params
     const grouped = Array.isArray(list) && list.length > 0 && list.every((x) => typeof x === 'object' && x !== null && !isTensor(x) && 'params' in x)
     const specs = grouped ? (list as GroupSpec<O>[]) : [{ params: list as Iterable<Tensor> } as GroupSpec<O>]
     const prepared = specs.map(({ params: own, ...rest }) => {
@@ -108,16 +110,32 @@ export class Optimizer<O extends { lr: number }> {
 
   /**
    * Continues where `stateDict()` was taken, bit for bit, hyper-parameters included. Throws a BmsError 'STATE_DICT' and changes nothing when
-   * it does not fit. The device has the state when this returns; await the promise before reading or setting hyper-parameters (`lr`).
+   * it does not fit. The device has the state when this returns; await the promise before reading or setting hyper-parameters (`lr`). It rejects,
+   * and everything is as it was, where the dict's hyper-parameters are none of this optimiser.
    */
   loadStateDict(dict: Record<string, Tensor>): Promise<void> {
     const op = `${this.algorithm.name}.loadStateDict`
     refuseRecording(op, this.params[0]!.device)
-    loadState(op, this.stateDict(), dict)
-    const adopted = Promise.all(this.groups.map((g) => g.adopt())).then(() => {})
+    const own = this.stateDict()
+    compareState(op, own, dict, true)
+    const before = copyOfState(own)
+    loadState(op, own, dict)
+    const adopted = this.adopt(op, before)
     // Whoever does not wait will hear of a lost device at the next read.
     adopted.catch(() => {})
     return adopted
+  }
+
+  /** Takes the host's hyper-parameters from the device, or puts `before` back. */
+  private async adopt(op: string, before: Record<string, Tensor>): Promise<void> {
+    try {
+      for (const take of await Promise.all(this.groups.map((g) => g.readHyper(op)))) take()
+    } catch (error) {
+      if (!this.params[0]!.device.isLost) loadState(op, this.stateDict(), before)
+      throw error
+    } finally {
+      for (const t of Object.values(before)) t.dispose()
+    }
   }
 
   /** Frees the state (not the parameters). */

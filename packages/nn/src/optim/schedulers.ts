@@ -1,6 +1,6 @@
 // Learning rate schedules, PyTorch's. They run on the host between steps and set the optimiser's learning rate, which is
 // data on the device. Each is a formula of the step count and the initial rates, so that resuming needs only the count.
-import { ArgumentError, BmsError } from '@bms/autograd'
+import { ArgumentError, BmsError, show } from '@bms/autograd'
 import { checkCount, checkNames, checkNumber } from '../check.js'
 import type { ParamGroup } from './group.js'
 
@@ -50,20 +50,17 @@ export abstract class LRScheduler {
     return { lastEpoch: this.lastEpoch, baseLrs: [...this.baseLrs] }
   }
 
-  /** Continues from a state: sets the learning rates it had. */
+  /** Continues from a state: sets the learning rates it had. Throws a BmsError 'STATE_DICT' and changes nothing where it does not fit. */
   loadStateDict(state: SchedulerState): void {
     const { lastEpoch, baseLrs } = state ?? {}
+    const isRate = (x: number): boolean => Number.isFinite(x) && x >= 0
     const good =
-      Number.isInteger(lastEpoch) &&
-      lastEpoch >= 0 &&
-      Array.isArray(baseLrs) &&
-      baseLrs.length === this.optimizer.groups.length &&
-      baseLrs.every((x) => Number.isFinite(x) && x >= 0)
-    if (!good)
-      throw new BmsError(
-        'STATE_DICT',
-        `${this.constructor.name}.loadStateDict: { lastEpoch, baseLrs } with ${this.optimizer.groups.length} rates is needed, got ${JSON.stringify(state)}`,
-      )
+      Number.isSafeInteger(lastEpoch) && lastEpoch >= 0 && Array.isArray(baseLrs) && baseLrs.length === this.optimizer.groups.length && baseLrs.every(isRate)
+    const refuse = (why: string): never => {
+      throw new BmsError('STATE_DICT', `${this.constructor.name}.loadStateDict: ${why}`)
+    }
+    if (!good) refuse(`{ lastEpoch, baseLrs } with ${this.optimizer.groups.length} rates is needed, got ${show(state)}`)
+    if (!baseLrs.every((base, i) => isRate(this.rate(lastEpoch, base, i)))) refuse(`step ${lastEpoch} has no rate`)
     this.lastEpoch = lastEpoch
     this.baseLrs = [...baseLrs]
     this.apply()

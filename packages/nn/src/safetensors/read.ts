@@ -1,6 +1,6 @@
 // Tensors from the bytes of a .safetensors file.
-import { BmsError, currentDevice, type Device, type DType, decode, fromBytes, tensor, type Tensor } from '@bms/autograd'
-import { readSafetensorsHeader, type TensorEntry } from './header.js'
+import { BmsError, currentDevice, type Device, type DType, decode, fromBytes, show, tensor, type Tensor } from '@bms/autograd'
+import { fileBytes, readSafetensorsHeader, type TensorEntry } from './header.js'
 
 export interface LoadOptions {
   /** Default: the device of the last `init()`. */
@@ -22,13 +22,19 @@ function narrow(values: BigInt64Array | BigUint64Array, entry: TensorEntry): Int
   for (let i = 0; i < values.length; i++) {
     const v = values[i]!
     if (v < -2147483648n || v > 2147483647n) {
-      throw new BmsError('BAD_FILE', `safetensors: tensor ${JSON.stringify(entry.name)} holds ${v}, which does not fit i32, the widest integer of a GPU`, {
-        name: entry.name,
-      })
+      const { name } = entry
+      throw new BmsError('BAD_FILE', `safetensors: tensor ${show(name)} holds ${v}, which does not fit i32, the widest integer of a GPU`, { name })
     }
     out[i] = Number(v)
   }
   return out
+}
+
+/** A copy of a part, aligned whatever lies before it. Not slice(): a Buffer's shares the memory. */
+function part(bytes: Uint8Array, begin: number, end: number): Uint8Array<ArrayBuffer> {
+  const copy = new Uint8Array(end - begin)
+  copy.set(bytes.subarray(begin, end))
+  return copy
 }
 
 function toTensor(bytes: Uint8Array<ArrayBuffer>, entry: TensorEntry, device: Device): Tensor {
@@ -67,13 +73,12 @@ function toTensor(bytes: Uint8Array<ArrayBuffer>, entry: TensorEntry, device: De
  * BF16 and F64 become f32, I64, U64 (checked), I16 and I8 i32, U16 and U8 u32. Throws a BmsError 'BAD_FILE' that names what is wrong.
  */
 export function loadSafetensors(file: Uint8Array | ArrayBuffer, options: LoadOptions = {}): Record<string, Tensor> {
-  const bytes = file instanceof Uint8Array ? file : new Uint8Array(file)
+  const bytes = fileBytes('loadSafetensors', file)
   const { tensors } = readSafetensorsHeader(bytes)
   const device = options.device ?? currentDevice()
   const out = new Map<string, Tensor>()
   try {
-    // slice: a copy that is aligned whatever lies before it.
-    for (const entry of tensors) out.set(entry.name, toTensor(new Uint8Array(bytes.slice(entry.begin, entry.end)), entry, device))
+    for (const entry of tensors) out.set(entry.name, toTensor(part(bytes, entry.begin, entry.end), entry, device))
   } catch (error) {
     for (const t of out.values()) t.dispose()
     throw error

@@ -2,6 +2,7 @@
 // any GPUDevice; where it comes from (browser, Dawn, a test) is decided in init.ts and in ./node.
 import { type BmsError, DeviceError, DeviceLostError } from '../errors.js'
 import { RandomState } from '../random-state.js'
+import { currentWatcher } from '../trace.js'
 import { Allocator, type MemoryReport } from './allocator.js'
 import { Pipelines } from './pipelines.js'
 import type { Storage } from './storage.js'
@@ -88,6 +89,7 @@ export class Device {
     this.stream.flush()
     await this.gpu.queue.onSubmittedWorkDone()
     this.check('sync')
+    await currentWatcher()?.settle()
   }
 
   /** Prints `text()` where the environment's DEBUG is at least `level`. */

@@ -4,6 +4,7 @@
 import type { Call, Dispatch } from '../calls/call.js'
 import { BmsError, LimitError } from '../errors.js'
 import type { Recorder } from '../program/recorder.js'
+import { outerWatcher } from '../trace.js'
 import { bufferOf } from './allocator.js'
 import type { Device } from './device.js'
 import type { Storage } from './storage.js'
@@ -39,6 +40,12 @@ export class Stream {
 
   /** Runs a call, or records it. */
   run(call: Call): void {
+    const watcher = outerWatcher()
+    if (watcher) watcher.call(call, () => this.take(call))
+    else this.take(call)
+  }
+
+  private take(call: Call): void {
     for (const out of call.outputs) out.storage.version++
     if (this.recorder) this.recorder.add(call)
     else for (const dispatch of call.lower(this.device)) this.dispatch(dispatch)

@@ -10,7 +10,7 @@ export interface MapOp {
    * `compare`: arguments are promoted, the result is bool. `select`: the first argument is bool, the others are promoted. `logic`: bool in, bool out.
    */
   type: 'float' | 'same' | 'compare' | 'select' | 'logic' | 'test'
-  /** Of a float and itself, where drivers would answer without looking: x - x as 0, x == x as true, which NaN and infinity belie. */
+  /** Of a float and itself, where drivers would answer without looking: x - x as 0, also where x is infinite or NaN. */
   itself?: (arg: string) => string
 }
 
@@ -55,9 +55,9 @@ export const mapOps = {
   leakyRelu: floatCall('leaky_relu_'),
   elu: floatCall('elu_'),
   add: { type: 'same', wgsl: infix('+') },
-  sub: { type: 'same', wgsl: infix('-'), itself: (a) => `select(not_a_number(${a}), 0.0, is_finite(${a}))` },
+  sub: { type: 'same', wgsl: infix('-'), itself: (a) => `select(0.0, not_a_number(${a}), is_nan(${a}) || is_inf(${a}))` },
   mul: { type: 'same', wgsl: infix('*') },
-  div: { type: 'float', wgsl: infix('/'), itself: (a) => `select(not_a_number(${a}), 1.0, is_finite(${a}) && ${a} != 0.0)` },
+  div: { type: 'float', wgsl: infix('/') },
   floorDivide: {
     type: 'same',
     wgsl: (a, t) => (isFloat(t) ? `floor_div_(${a[0]}, ${a[1]})` : t === 'u32' ? `(${a[0]} / ${a[1]})` : `floor_div_i(${a[0]}, ${a[1]})`),
@@ -70,13 +70,13 @@ export const mapOps = {
   maximum: nanAware('max_', 'max'),
   minimum: nanAware('min_', 'min'),
   clamp: { type: 'same', wgsl: (a, t) => (isFloat(t) ? `clamp_(${a.join(', ')})` : `clamp(${a.join(', ')})`) },
-  eq: { type: 'compare', wgsl: infix('=='), itself: (a) => `!is_nan(${a})` },
+  eq: { type: 'compare', wgsl: infix('==') },
   // Drivers take != as ordered: false beside a NaN.
-  ne: { type: 'compare', wgsl: (a) => `!(${a[0]} == ${a[1]})`, itself: (a) => `is_nan(${a})` },
+  ne: { type: 'compare', wgsl: (a) => `!(${a[0]} == ${a[1]})` },
   lt: { type: 'compare', wgsl: infix('<') },
-  le: { type: 'compare', wgsl: infix('<='), itself: (a) => `!is_nan(${a})` },
+  le: { type: 'compare', wgsl: infix('<=') },
   gt: { type: 'compare', wgsl: infix('>') },
-  ge: { type: 'compare', wgsl: infix('>='), itself: (a) => `!is_nan(${a})` },
+  ge: { type: 'compare', wgsl: infix('>=') },
   isnan: { type: 'test', wgsl: call('is_nan') },
   isinf: { type: 'test', wgsl: call('is_inf') },
   logicalNot: { type: 'logic', wgsl: (a) => `(!${a[0]})` },

@@ -43,7 +43,7 @@ export function detach(x: Tensor): Tensor {
 /** Throws where writing to `target` would be ambiguous, or make gradients wrong. */
 function checkTarget(op: string, target: Tensor): void {
   checkTensor(op, target, 'the target')
-  if (target.strides.some((s, d) => s === 0 && target.shape[d]! > 1))
+  if (target.size > 0 && target.strides.some((s, d) => s === 0 && target.shape[d]! > 1))
     throw new ArgumentError(op, `several elements of the target ${formatShape(target.shape)} share memory (it was expanded); clone() it first`, {
       shape: target.shape,
     })

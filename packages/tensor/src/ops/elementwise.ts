@@ -96,11 +96,8 @@ export const div = binary('div')
 export const floorDivide = binary('floorDivide')
 /** The remainder with the sign of the divisor, as in Python; of floats too it is exact. */
 export const remainder = binary('remainder')
-/** x^y; where x is negative only whole y give a number. An exponent of ±0.5 as a number is sqrt or rsqrt, as in PyTorch. */
-export function pow(base: Arg, exponent: Arg): Tensor {
-  if (isTensor(base) && exponent === 0.5) return sqrt(base)
-  return isTensor(base) && exponent === -0.5 ? rsqrt(base) : mapOp('pow', [base, exponent])
-}
+/** x^y; where x is negative only whole y give a number. x^0.5, with the exponent as a number, is sqrt, as in PyTorch. */
+export const pow = (base: Arg, exponent: Arg): Tensor => (exponent === 0.5 && isTensor(base) ? sqrt(base) : mapOp('pow', [base, exponent]))
 /** The larger of two; NaN wins. */
 export const maximum = binary('maximum')
 export const minimum = binary('minimum')

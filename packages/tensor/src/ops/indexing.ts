@@ -5,7 +5,7 @@
 import { elementAlias, KernelCall } from '../calls/kernel.js'
 import { MapCall } from '../calls/map.js'
 import type { Device } from '../device/device.js'
-import type { DType } from '../dtype.js'
+import { isFloat } from '../dtype.js'
 import { ArgumentError, DTypeError, formatShape, ShapeError } from '../errors.js'
 import { broadcastTo, contiguous, type Layout, sizeOf } from '../layout.js'
 import { input } from '../map/expr.js'
@@ -62,10 +62,10 @@ function withCorner<R>(x: Tensor, shape: readonly number[], free: number | null,
 
 /**
  * out[i][j][k] = x[index[i][j][k]][j][k] for dim 0, and so on. `index` has as many dims as `x` and may be smaller in the others;
- * the result has its shape. Any dtype. An index outside of 0 to n-1, for which PyTorch raises, gives NaN (i32: -2^31, u32: 2^32-1, bool: true), and no
- * gradient flows from there.
+ * the result has its shape. Any dtype. An index outside of 0 to n-1 gives NaN (see PickOptions), and no gradient
+ * flows from there.
  */
-export function gather(x: Tensor, dim: number, index: Tensor): Tensor {
+export function gather(x: Tensor, dim: number, index: Tensor, options: PickOptions = {}): Tensor {
   const device = checkIndex('gather', x, index)
   const rows = rowsOf('gather', x.shape, dim)
   checkWithin('gather', index, x, rows.dim, 'the input')
@@ -81,7 +81,7 @@ export function gather(x: Tensor, dim: number, index: Tensor): Tensor {
             op: 'gather',
             kernel: 'gather',
             buffers: { x: from, index: at, out },
-            params: { count: out.size, n: rows.n, m, inner, outside: outside[x.dtype] },
+            params: { count: out.size, n: rows.n, m, inner, outside: outsideBits(x, options) },
             invocations: out.size,
             aliases: { T: elementAlias(x), C: wideType(x.dtype), I: elementAlias(index) },
           }),
@@ -92,18 +92,26 @@ export function gather(x: Tensor, dim: number, index: Tensor): Tensor {
   })
 }
 
-/** What reading outside gives, as bits: NaN, or in dtypes without one the value that is least likely meant (as JAX fills). */
-const outside: Record<DType, number> = { f32: 0x7fc00000, f16: 0x7fc00000, i32: 0x80000000, u32: 0xffffffff, bool: 1 }
+export interface PickOptions {
+  /** What an index outside of 0 to n-1 gives, for which PyTorch raises. Default: NaN, or where there is none -2^31 (i32), 2^32-1 (u32), true. */
+  outside?: number
+}
+
+const outsideOf = { f32: Number.NaN, f16: Number.NaN, i32: 2 ** 31, u32: -1, bool: 1 }
+
+/** As the bits that the kernels take. */
+const outsideBits = ({ dtype }: Tensor, { outside = outsideOf[dtype] }: PickOptions): number =>
+  isFloat(dtype) ? new Uint32Array(Float32Array.of(outside).buffer)[0]! : outside >>> 0
 
 function check1d(op: string, index: Tensor): void {
   if (index.ndim !== 1) throw new ShapeError(op, `the index has one dim, got ${formatShape(index.shape)}; flatten() it first`, { shape: index.shape })
 }
 
 /**
- * The slices index[0], index[1], … of a dim: `index` is [m], the result has m there. Any dtype. An index outside of 0 to n-1, for which PyTorch raises,
- * gives a slice of NaN (i32: -2^31, u32: 2^32-1, bool: true), and no gradient flows from there.
+ * The slices index[0], index[1], … of a dim: `index` is [m], the result has m there. Any dtype. An index outside of 0 to n-1 gives a slice of
+ * NaN (see PickOptions), and no gradient flows from there.
  */
-export function indexSelect(x: Tensor, dim: number, index: Tensor): Tensor {
+export function indexSelect(x: Tensor, dim: number, index: Tensor, options: PickOptions = {}): Tensor {
   const device = checkIndex('indexSelect', x, index)
   const { dim: d, n, inner } = rowsOf('indexSelect', x.shape, dim)
   check1d('indexSelect', index)
@@ -119,7 +127,7 @@ export function indexSelect(x: Tensor, dim: number, index: Tensor): Tensor {
           op: 'indexSelect',
           kernel: 'index_select',
           buffers: { x: from, index: at, out },
-          params: { count: out.size, n, m, inner, outside: outside[x.dtype] },
+          params: { count: out.size, n, m, inner, outside: outsideBits(x, options) },
           invocations: out.size,
           aliases: { T: elementAlias(x), C: wideType(x.dtype), I: elementAlias(index) },
         }),

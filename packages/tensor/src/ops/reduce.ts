@@ -6,7 +6,7 @@ import { normalDims, sizeOf } from '../layout.js'
 import { input } from '../map/expr.js'
 import { collect } from '../scope.js'
 import type { Tensor } from '../tensor.js'
-import { type Attrs, traced } from '../trace.js'
+import { traced } from '../trace.js'
 import { cast, clone } from './copy.js'
 import { div, sqrt, square, sub } from './elementwise.js'
 import { full } from './create.js'
@@ -77,38 +77,35 @@ export const prod = (x: Tensor, dims?: Dims, keepdim = false, options?: ReduceOp
 export const all = (x: Tensor, dims?: Dims, keepdim = false): Tensor => reduce('all', 'min', cast(checkTensor('all', x), 'bool'), dims, keepdim, 'bool', one)
 export const any = (x: Tensor, dims?: Dims, keepdim = false): Tensor => reduce('any', 'max', cast(checkTensor('any', x), 'bool'), dims, keepdim, 'bool', one)
 
-const centredSquares = (x: Tensor, dims: readonly number[]): Tensor => square(sub(x, mean(x, dims, true)))
+/** Squares leave the range of f16 from 256 on: f16 is widened before, and the result narrowed. Integers become f32. */
+const wide = (x: Tensor, fn: (v: Tensor) => Tensor): Tensor => cast(fn(cast(x, 'f32')), isFloat(x.dtype) ? x.dtype : 'f32')
 
 /** Variance over `dims`; `correction` 1 divides by n-1 (PyTorch's default), 0 by n. Two passes, so it does not cancel. f16 is computed in f32. */
 export function variance(x: Tensor, dims?: Dims, keepdim = false, correction = 1): Tensor {
   const which = normalDims('var', dims, checkTensor('var', x).ndim)
-  const n = sizeOf(which.map((d) => x.shape[d]!))
-  return wide('var', x, { dims: which, keepdim, correction }, (v) => div(sum(centredSquares(v, which), which, keepdim), Math.max(0, n - correction)))
+  const n = Math.max(0, sizeOf(which.map((d) => x.shape[d]!)) - correction)
+  return wide(x, (v) =>
+    traced('var', [v], { dims: which, keepdim, n }, () => {
+      const { result, made } = collect(() => div(sum(square(sub(v, mean(v, which, true))), which, keepdim), n))
+      for (const t of made) if (t !== result) t.dispose()
+      return result
+    }),
+  )
 }
 
-/**
- * An op made of others, in f32: squares leave the range of f16 from 256 on. f16 is widened before and the result narrowed, integers become f32, and what
- * lies between is freed.
- */
-function wide(op: string, x: Tensor, attrs: Attrs, fn: (v: Tensor) => Tensor): Tensor {
-  const from = isFloat(x.dtype) ? x : cast(x, 'f32')
-  return traced(op, [from], attrs, () => {
-    const { result, made } = collect(() => cast(fn(cast(from, 'f32')), from.dtype))
-    for (const t of made) if (t !== result) t.dispose()
-    return result
-  })
-}
+/** A square root of lengths: at 0, where it has no slope, PyTorch's std and norm have the gradient 0. */
+const root = (x: Tensor): Tensor => traced('root', [x], {}, () => sqrt(x))
 
-/** Standard deviation over `dims`, see variance. Its gradient where nothing deviates is 0, as PyTorch's. */
+/** Standard deviation over `dims`, see variance. */
 export function std(x: Tensor, dims?: Dims, keepdim = false, correction = 1): Tensor {
   const which = normalDims('std', dims, checkTensor('std', x).ndim)
-  return wide('std', x, { dims: which, keepdim, correction }, (v) => sqrt(variance(v, which, keepdim, correction)))
+  return wide(x, (v) => root(variance(v, which, keepdim, correction)))
 }
 
-/** Euclidean norm over `dims`. Its gradient at zeros is 0, as PyTorch's. */
+/** Euclidean norm over `dims`. f16 is computed in f32. */
 export function norm(x: Tensor, dims?: Dims, keepdim = false): Tensor {
   const which = normalDims('norm', dims, checkTensor('norm', x).ndim)
-  return wide('norm', x, { dims: which, keepdim }, (v) => sqrt(sum(square(v), which, keepdim)))
+  return wide(x, (v) => root(sum(square(v), which, keepdim)))
 }
 
 /** Mean and biased variance over `dims`, which are kept: what normalising layers divide by. f32, also of f16, as PyTorch's layers keep them. */

@@ -8,6 +8,7 @@ import { copy_ } from '../ops/copy.js'
 import { empty } from '../ops/launch.js'
 import { keep, visitTensors } from '../scope.js'
 import { isTensor, Tensor } from '../tensor.js'
+import { currentWatcher } from '../trace.js'
 import type { Rewrites } from './optimise.js'
 import { Program, type ProgramStats } from './program.js'
 import type { KernelTime } from './profile.js'
@@ -45,7 +46,8 @@ interface Entry<R> {
   result: R
 }
 
-function mapTensors(tree: unknown, of: (t: Tensor) => Tensor): unknown {
+/** The same nested arrays and plain objects with each tensor replaced. */
+export function mapTensors(tree: unknown, of: (t: Tensor) => Tensor): unknown {
   if (isTensor(tree)) return of(tree)
   if (Array.isArray(tree)) return tree.map((x) => mapTensors(x, of))
   if (typeof tree === 'object' && tree !== null && (Object.getPrototypeOf(tree) === Object.prototype || Object.getPrototypeOf(tree) === null)) {
@@ -54,8 +56,8 @@ function mapTensors(tree: unknown, of: (t: Tensor) => Tensor): unknown {
   return tree
 }
 
-/** The tensors of the arguments in order, and a text equal for arguments that the same program serves. */
-function signature(args: readonly unknown[]): { tensors: Tensor[]; key: string } {
+/** The tensors of the arguments in order, and a text equal for arguments that the same program serves. Throws for arguments that a step would freeze. */
+export function signature(args: readonly unknown[]): { tensors: Tensor[]; key: string } {
   const tensors: Tensor[] = []
   const text = (x: unknown, where: string): string => {
     if (isTensor(x)) {
@@ -84,7 +86,8 @@ function signature(args: readonly unknown[]): { tensors: Tensor[]; key: string }
 /**
  * Compiles a step: forward passes, gradients, optimiser updates, whatever ops `fn` uses. `fn` runs once for each set of input shapes; inside it,
  * values cannot be read, and host code (branches, counters, prints) is not repeated by later calls. Parameters, optimiser state and other tensors
- * from outside are updated in place. Arguments are tensors, also in arrays and plain objects.
+ * from outside are updated in place. Arguments are tensors, also in arrays and plain objects. While values are watched (detectAnomaly) nothing is recorded
+ * or replayed: each call runs `fn`, op by op.
  */
 export function compile<A extends unknown[], R>(fn: (...args: A) => R, options: CompileOptions = {}): Compiled<A, R> {
   const entries = new Map<string, Entry<R>>()
@@ -142,6 +145,8 @@ export function compile<A extends unknown[], R>(fn: (...args: A) => R, options: 
   }
 
   const compiled = ((...args: A): R => {
+    const watcher = currentWatcher()
+    if (watcher) return watcher.step(fn, args)
     const found = find(args)
     // Inside another step being recorded this one is simply part of it.
     if (!found) return fn(...args)
@@ -156,7 +161,7 @@ export function compile<A extends unknown[], R>(fn: (...args: A) => R, options: 
     return last.program
   }
   compiled.prepare = async (...args) => {
-    await find(args)?.entry.program.prepare()
+    if (!currentWatcher()) await find(args)?.entry.program.prepare()
   }
   compiled.stats = () => current('stats').stats()
   compiled.profile = () => current('profile').profile()
@@ -178,13 +183,17 @@ function listen<R>(stream: Stream, recorder: Recorder, fn: () => R): R {
   } finally {
     stream.recorder = null
   }
-  const late: unknown = result
+  refuseAsync(result)
+  return result
+}
+
+/** Throws where the result of a function that is to be compiled is a promise. */
+export function refuseAsync(late: unknown): void {
   if (late instanceof Promise) {
     // It fails for its own reasons once it goes on; what matters is said here.
     late.catch(() => {})
     throw new ArgumentError('compile', 'the function is async; a step is recorded in one go: return tensors and await their data() outside')
   }
-  return result
 }
 
 /** The inputs' data into the step's own buffers. One that came out of the step as one of them is saved first, before another overwrites it. */

@@ -2,10 +2,10 @@
 import { type Device, matmul, type MatmulAlgorithm, ones, type Tensor, tensor } from '@bms/tensor'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { seeded } from './helpers/arrays.js'
-import { close, ready } from './helpers/device.js'
-import * as nd from './helpers/nd.js'
-import type { Nd } from './helpers/nd.js'
+import { seeded } from '../helpers/arrays.js'
+import { close, ready } from '../helpers/device.js'
+import * as nd from '../helpers/nd.js'
+import type { Nd } from '../helpers/nd.js'
 
 const test = suite('matmul')
 const random = seeded(9)

@@ -2,7 +2,7 @@
 import { cat, compile, currentDevice, manualSeed, ones, rand, randn, type Rewrites, type Tensor, tensor, tidy, zeros } from '@bms/tensor'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { close, ready, settle } from './helpers/device.js'
+import { close, ready, settle } from '../helpers/device.js'
 
 const test = suite('compile')
 

@@ -3,7 +3,7 @@
 import { bernoulli, compile, dropoutMask, manualSeed, rand, randint, randn, randomBits, randperm, type Tensor, tensor, zeros } from '@bms/tensor'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { close, ready } from './helpers/device.js'
+import { close, ready } from '../helpers/device.js'
 
 const test = suite('random')
 

@@ -1,9 +1,9 @@
 // The same seed gives the same numbers, twice on one adapter, bit for bit: sums, products, gradients, random numbers, eager and compiled, on a fresh device.
-import { compile, grad, init, manualSeed, rand, randn, randperm, type Tensor, useDevice } from '@bms/autograd'
+import { compile, grad, manualSeed, rand, randn, randperm, type Tensor, useDevice } from '@bms/autograd'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { ready } from './helpers/device.js'
-import { options } from './support/options.js'
+import { ready } from '../helpers/device.js'
+import { openDevice } from '../helpers/host.js'
 
 const test = suite('determinism')
 
@@ -45,7 +45,7 @@ test('the same run twice, eager and compiled', async () => {
 test('and on a device made anew', async () => {
   const shared = await ready()
   const first = await run(true)
-  const other = await init({ adapter: (process.env['BMS_TEST_ADAPTER'] as 'auto' | undefined) ?? options.adapter })
+  const other = await openDevice()
   try {
     assert.equal(await run(true), first)
   } finally {

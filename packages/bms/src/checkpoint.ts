@@ -1,0 +1,55 @@
+// What a checkpoint says of itself, compared with the run that is to continue from it: all that can be told from the
+// file's header is told before networks are built, memory is taken or a weight is touched.
+import { BmsError, formatShape, type RandomSnapshot, readSafetensorsHeader, show, showName, type Tensor, type TensorEntry } from '@bms/nn'
+import type { RunConfig } from './config.js'
+import { models } from './models.js'
+import { countParameters } from './networks.js'
+
+const FORMAT = 'bms-checkpoint-1'
+/** What must be the same in the run and in the checkpoint; the sizes of the networks show in the tensors. */
+const fixed = ['dataset', 'model', 'T', 'batch', 'seed'] as const
+
+/** Throws the error for a checkpoint that cannot be continued from. */
+export function refuse(why: string): never {
+  throw new BmsError('BAD_CHECKPOINT', `the checkpoint does not fit this run: ${why}`, { why })
+}
+
+/** The texts that a checkpoint is saved with. */
+export function checkpointTexts(config: RunConfig, step: number, { seed, counter }: RandomSnapshot): Record<string, string> {
+  const { dataset, model, T, batch } = config
+  return Object.fromEntries(Object.entries({ format: FORMAT, dataset, model, T, batch, step, seed, counter }).map(([name, value]) => [name, String(value)]))
+}
+
+/**
+ * Where a checkpoint of this configuration stood (steps done, blocks of random numbers drawn), and its tensors, unread.
+ * @throws BmsError `BAD_FILE` where the file is damaged, `BAD_CHECKPOINT` where it belongs to another run, or is too small to hold the networks
+ *   that the configuration asks for
+ */
+export function readCheckpoint(bytes: Uint8Array, config: RunConfig): { step: number; counter: number; tensors: TensorEntry[] } {
+  const { metadata, tensors } = readSafetensorsHeader(bytes)
+  if (metadata['format'] !== FORMAT) refuse('it was not written by `bms train`')
+  for (const name of fixed) {
+    if (metadata[name] !== String(config[name])) refuse(`its ${name} is ${showName(metadata[name] ?? 'missing')}, the run's ${config[name]}`)
+  }
+  // Fifteen digits: what a double counts on from without a slip.
+  const count = (name: string): number => {
+    const text = metadata[name]
+    return text !== undefined && /^\d{1,15}$/.test(text) ? Number(text) : refuse(`its step or random state is damaged: ${name} is ${show(text)}`)
+  }
+  const [step, counter] = [count('step'), count('counter')]
+  const least = 4 * countParameters(2, config.hyper, models[config.model])
+  if (bytes.byteLength < least) refuse(`it has ${bytes.byteLength} bytes, the run's networks alone take ${least}`)
+  return { step, counter, tensors }
+}
+
+/** Throws unless a checkpoint has the tensors `own`, all of them, with their shapes and dtypes, and no others. */
+export function compareTensors(tensors: readonly TensorEntry[], own: Record<string, Tensor>): void {
+  const found = new Map(tensors.map((t) => [t.name, t]))
+  for (const [name, t] of Object.entries(own)) {
+    const got = found.get(name) ?? refuse(`it lacks ${name}`)
+    const dtype = got.dtype.toLowerCase()
+    if (got.shape.join() !== t.shape.join() || dtype !== t.dtype)
+      refuse(`${name} is ${dtype} ${formatShape(got.shape)}, the run needs ${t.dtype} ${formatShape(t.shape)}`)
+  }
+  for (const { name } of tensors) if (!Object.hasOwn(own, name)) refuse(`it holds ${showName(name)}, which this run does not have`)
+}
