@@ -40,8 +40,10 @@ for (const row of rows) {
 const test = suite('gradient rules')
 test('every one ran', () => {
   for (const { name, rule } of known) gradientRules[name] = rule
+  // A gradient passes a cast between floats only, and without half precision there is one kind of float.
+  const can = (name: string): boolean => halves || name !== 'cast'
   assert.equal(
-    known.filter(({ name }) => !ran.has(name)).map(({ name }) => name),
+    known.filter(({ name }) => can(name) && !ran.has(name)).map(({ name }) => name),
     [],
   )
 })
