@@ -18,8 +18,7 @@ export interface Seen {
 }
 
 export class Watched {
-  /** Every dispatch so far; set its length to 0 to begin anew. */
-  readonly seen: Seen[] = []
+  private readonly list: Seen[] = []
   private told: Limits = {}
   private readonly kernels = new WeakMap<GPUComputePipeline, KernelName>()
   private readonly groups = new WeakMap<GPUBindGroup, { binding: number; bytes: number }[]>()
@@ -41,6 +40,13 @@ export class Watched {
     this.watchPipelines()
     this.watchBindings()
     this.watchDispatches()
+  }
+
+  /** Every dispatch so far; set its length to 0 to begin anew. */
+  get seen(): Seen[] {
+    // Commands are gathered, and issued when they are submitted.
+    this.device.stream.flush()
+    return this.list
   }
 
   private watchPipelines(): void {
@@ -86,7 +92,7 @@ export class Watched {
       over('workgroups', Math.max(...p.grid), limits.maxComputeWorkgroupsPerDimension)
       over('a binding of bytes', seen.largest, limits.maxStorageBufferBindingSize)
       over('storage buffers', seen.bindings, limits.maxStorageBuffersPerShaderStage)
-      this.seen.push(seen)
+      this.list.push(seen)
     }
   }
 
