@@ -28,6 +28,9 @@ export const convRules: Record<string, Rule | null> = {
   }),
   conv2dWeight: rule(others, (ctx, g) => {
     const attrs = ctx.attrs as ConvAttrs
-    return [ctx.needs(0) ? conv2dInput(ctx.input(1), g, sides(ctx.shape(0)), attrs) : null, ctx.needs(1) ? conv2dForward(ctx.input(0), g, sides(ctx.shape(1)), attrs) : null]
+    return [
+      ctx.needs(0) ? conv2dInput(ctx.input(1), g, sides(ctx.shape(0)), attrs) : null,
+      ctx.needs(1) ? conv2dForward(ctx.input(0), g, sides(ctx.shape(1)), attrs) : null,
+    ]
   }),
 }

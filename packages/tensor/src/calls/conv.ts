@@ -65,7 +65,7 @@ export class ConvCall implements Call {
 
   lower(device: Device): Dispatch[] {
     const { convolution: c, epilogue: e, output } = this
-    const plan = planned(this.op, device, c)
+    const plan = planFor(this.op, device, c.shape, c.pass, c.algorithm)
     const info: ShaderInfo = shaders[plan.kernel]
     const spare = device.spare()
     const memory: Record<string, Storage> = {
@@ -116,16 +116,12 @@ export class ConvCall implements Call {
   }
 }
 
-/** planConv is plain arithmetic and throws plain errors: here they become ours. */
-function planned(op: string, device: Device, { shape, pass, algorithm }: Convolution): ConvPlan {
+/** How a convolution would run here. planConv is plain arithmetic and throws plain errors: here they become ours. */
+export function planFor(op: string, device: Device, shape: ConvShape, pass: ConvPass, algorithm?: ConvAlgorithm): ConvPlan {
+  const { limits, subgroupSize, adapter } = device
   try {
-    return planConv(
-      shape,
-      pass,
-      { kind: device.adapter.kind === 'software' ? 'software' : 'gpu', limits: device.limits, subgroupSize: device.subgroupSize },
-      algorithm,
-    )
+    return planConv(shape, pass, { kind: adapter.kind === 'software' ? 'software' : 'gpu', limits, subgroupSize }, algorithm)
   } catch (cause) {
-    throw new LimitError(op, (cause as Error).message, { limits: device.limits })
+    throw new LimitError(op, (cause as Error).message, { limits })
   }
 }

@@ -31,13 +31,15 @@ export interface ConvShape extends ConvGeometry {
  */
 export type ConvPass = 'forward' | 'input' | 'weight'
 
-export type ConvAlgorithm = 'lanes' | 'rows'
+export type ConvAlgorithm = 'lanes' | 'rows' | 'tiles'
 
 export interface ConvPlan {
   kernel: `conv_${ConvAlgorithm}`
   constants: Record<string, number | boolean>
   params: Record<string, number>
   workgroups: [number, number, number]
+  /** A weight gradient is summed in so many parts, each a result of its own. */
+  splits: number
   flops: number
 }
 
@@ -98,22 +100,36 @@ export function convParams(s: ConvShape, pass: ConvPass): Record<string, number>
   }
 }
 
-const WIDTH = 8
+/** Rows and columns of a workgroup, and the constants that make them. */
+function tileOf(algorithm: ConvAlgorithm, rows: number): { down: number; across: number; constants: Record<string, number> } {
+  if (algorithm !== 'tiles') return { down: 16, across: 64, constants: { WIDTH: 8 } }
+  const side = rows <= 32 ? 32 : 64
+  return { down: side, across: 64, constants: { TILE_M: side, TILE_N: 64, TILE_K: 16, PER_M: side / 16, PER_N: 4 } }
+}
+
+/** Workgroups that fill a GPU, roughly, and the least number of terms worth a part of a sum. */
+const ENOUGH = 512
+const PART = 256
 
 /** Chooses an algorithm, or takes the forced one. */
 export function planConv(shape: ConvShape, pass: ConvPass, target: MatmulTarget, forced?: ConvAlgorithm): ConvPlan {
   const params = convParams(shape, pass)
-  const algorithm = forced ?? (target.subgroupSize === 8 ? 'lanes' : 'rows')
+  const fits = target.limits.maxComputeInvocationsPerWorkgroup >= 256 && target.limits.maxComputeWorkgroupStorageSize >= 16384
+  const algorithm = forced ?? (target.kind === 'gpu' && fits ? 'tiles' : target.kind === 'software' && target.subgroupSize === 8 ? 'lanes' : 'rows')
   if (algorithm === 'lanes' && target.subgroupSize !== 8) {
     throw new RangeError(`'lanes' needs a fixed subgroup size of 8, this device has ${target.subgroupSize ?? 'none'}; use 'rows'`)
   }
+  const { down, across, constants } = tileOf(algorithm, params['m']!)
   const phases = pass === 'input' ? area(shape.stride) : 1
-  const count = up(params['m']!, 16) * up(params['n']!, WIDTH * 8) * phases * shape.groups
+  const tiles = up(params['m']!, down) * up(params['n']!, across) * phases * shape.groups
+  const depth = shape.batch * area(shape.output)
+  const splits = algorithm === 'tiles' && pass === 'weight' ? Math.max(1, Math.min(Math.floor(ENOUGH / tiles), Math.floor(depth / PART))) : 1
   return {
     kernel: `conv_${algorithm}`,
-    constants: { WIDTH, WEIGHT: pass === 'weight' },
-    params,
-    workgroups: foldWorkgroups(count, target.limits.maxComputeWorkgroupsPerDimension),
-    flops: 2 * shape.batch * area(shape.output) * shape.outChannels * (shape.inChannels / shape.groups) * area(shape.kernel),
+    constants: { ...constants, WEIGHT: pass === 'weight' },
+    params: { ...params, splits },
+    workgroups: foldWorkgroups(tiles * splits, target.limits.maxComputeWorkgroupsPerDimension),
+    splits,
+    flops: 2 * depth * shape.outChannels * (shape.inChannels / shape.groups) * area(shape.kernel),
   }
 }

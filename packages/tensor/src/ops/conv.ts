@@ -1,5 +1,5 @@
 // Convolutions of images [batch, channels, height, width], and the two products that are their gradients; together these are closed under differentiation.
-import { ConvCall } from '../calls/conv.js'
+import { ConvCall, planFor } from '../calls/conv.js'
 import { isFloat, promote } from '../dtype.js'
 import { ArgumentError, DTypeError, formatShape, ShapeError } from '../errors.js'
 import { sizeOf } from '../layout.js'
@@ -10,6 +10,7 @@ import { cast } from './copy.js'
 import { full } from './create.js'
 import { checkTensor, commonDevice, empty } from './launch.js'
 import { matmul } from './matmul.js'
+import { sum } from './reduce.js'
 import { withDense } from './rows.js'
 import { reshape, squeeze, unsqueeze } from './views.js'
 
@@ -85,11 +86,16 @@ function run(op: string, shape: ConvShape, pass: ConvPass, a: Tensor, b: Tensor,
     const nothing = full(size, 0, { dtype: a.dtype, device: a.device })
     return bias ? nothing.add(reshape(bias, [-1, 1, 1])) : nothing
   }
-  const out = empty(op, a.device, size, a.dtype)
+  // Where the sum is taken in parts, each part is a result of its own.
+  const { splits } = planFor(op, a.device, shape, pass, algorithm)
+  const out = empty(op, a.device, splits > 1 ? [splits, ...size] : size, a.dtype)
   withDense(bias ? [a, b, bias] : [a, b], (da, db, dbias) => {
     out.device.stream.run(new ConvCall(op, { shape, pass, a: da!, b: db!, algorithm }, out, dbias ? { bias: dbias } : {}))
   })
-  return out
+  if (splits === 1) return out
+  const whole = sum(out, 0)
+  out.dispose()
+  return whole
 }
 
 /** Both operands and the bias in their common dtype. */
