@@ -34,7 +34,6 @@ function samples(op: 'conv2d' | 'convTranspose2d', configs: readonly Config[]): 
   })
 }
 
-
 const forward: Config[] = [
   { x: [1, 1, 2, 2], w: [1, 1, 2, 2], options: { padding: 1 } },
   { x: [2, 3, 5, 7], w: [4, 3, 3, 3], bias: true },

@@ -5,6 +5,7 @@ import { specialise } from '../device/pipelines.js'
 import type { Storage } from '../device/storage.js'
 import { LimitError } from '../errors.js'
 import { type ShaderInfo, shaders } from '../generated/shaders.js'
+import { sizeOf } from '../layout.js'
 import { type ConvAlgorithm, type ConvPass, type ConvPlan, type ConvShape, planConv } from '../kernels/conv-plan.js'
 import { type Call, type Dispatch, layoutKey, type Operand, operandBytes, snapshot } from './call.js'
 import { packParams } from './kernel.js'
@@ -56,6 +57,12 @@ export class ConvCall implements Call {
       gate: e.gate && of(e.gate),
       rowsum: e.rowsum && of(e.rowsum),
     })
+  }
+
+  /** Is the sum taken in parts, each a result of its own? Then a row sum would be, too. */
+  get inParts(): boolean {
+    const { shape, pass } = this.convolution
+    return pass === 'weight' && sizeOf(this.output.layout.shape) > (shape.outChannels * shape.inChannels * shape.kernel[0] * shape.kernel[1]) / shape.groups
   }
 
   /** The same with more folded in, and where it now goes. */
