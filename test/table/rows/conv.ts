@@ -9,7 +9,7 @@ interface Config {
   /** conv2d: [out, in / groups, kh, kw]. convTranspose2d: [in, out / groups, kh, kw]. */
   w: readonly number[]
   bias?: boolean
-  options?: bms.ConvTransposeOptions & { padding?: bms.ConvOptions['padding'] }
+  options?: Omit<bms.ConvTransposeOptions, 'padding'> & bms.ConvOptions
 }
 
 const python = (v: unknown): string => (Array.isArray(v) ? `(${v.join(', ')})` : JSON.stringify(v))

@@ -6,6 +6,15 @@ import { elementwiseRules } from './elementwise.js'
 import { matmulRules } from './matmul.js'
 import { orderRules } from './order.js'
 import { reduceRules } from './reduce.js'
+import { resampleRules } from './resample.js'
 import { viewRules } from './views.js'
 
-export const rules: Record<string, Rule | null | undefined> = { ...elementwiseRules, ...reduceRules, ...viewRules, ...matmulRules, ...convRules, ...orderRules }
+export const rules: Record<string, Rule | null | undefined> = {
+  ...elementwiseRules,
+  ...reduceRules,
+  ...viewRules,
+  ...matmulRules,
+  ...convRules,
+  ...resampleRules,
+  ...orderRules,
+}

@@ -41,7 +41,8 @@ export interface ConvAttrs extends ConvGeometry {
   algorithm?: ConvAlgorithm
 }
 
-function pair(op: string, name: string, value: Sides, least: number): Pair {
+/** Height and width from one number or two. */
+export function pair(op: string, name: string, value: Sides, least: number): Pair {
   const p = typeof value === 'number' ? ([value, value] as const) : value
   if (!Array.isArray(p) || p.length !== 2 || !p.every((v) => Number.isInteger(v) && v >= least))
     throw new ArgumentError(op, `${name} is a whole number ≥ ${least} or two of them [height, width], got ${JSON.stringify(value)}`, { [name]: value })
