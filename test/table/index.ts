@@ -5,9 +5,11 @@ import { binaryRows } from './rows/binary.js'
 import { classLossRows } from './rows/class-losses.js'
 import { clipRows } from './rows/clip.js'
 import { comparisonRows } from './rows/comparison.js'
+import { convRows } from './rows/conv.js'
 import { copyRows } from './rows/copy.js'
 import { createRows } from './rows/create.js'
 import { emaRows } from './rows/ema.js'
+import { imageRows } from './rows/images.js'
 import { indexingRows } from './rows/indexing.js'
 import { initRows } from './rows/init.js'
 import { joinRows } from './rows/joins.js'
@@ -32,9 +34,11 @@ export const rows: readonly Row[] = [
   ...classLossRows,
   ...clipRows,
   ...comparisonRows,
+  ...convRows,
   ...copyRows,
   ...createRows,
   ...emaRows,
+  ...imageRows,
   ...indexingRows,
   ...initRows,
   ...joinRows,

@@ -1,7 +1,7 @@
 // Attaches the ops to Tensor as methods, under PyTorch's names in camelCase. Each is one line: the op's own room has
 // the documentation and the work.
 import type { DType } from './dtype.js'
-import { cat as catOp, pad as padOp } from './ops/cat.js'
+import { cat as catOp, pad as padOp, type PadOptions } from './ops/cat.js'
 import * as copy from './ops/copy.js'
 import * as e from './ops/elementwise.js'
 import type { Arg } from './ops/elementwise.js'
@@ -105,7 +105,7 @@ const methods = {
   chunk(this: Tensor, n: number, dim?: number) { return v.chunk(this, n, dim) },
   flip(this: Tensor, dims: Dims) { return v.flip(this, dims) },
   flatten(this: Tensor, start?: number, end?: number) { return v.flatten(this, start, end) },
-  pad(this: Tensor, padding: readonly number[], value?: number) { return padOp(this, padding, value) },
+  pad(this: Tensor, padding: readonly number[], options?: number | PadOptions) { return padOp(this, padding, options) },
   cat(this: Tensor, others: readonly Tensor[], dim?: number) { return catOp([this, ...others], dim) },
 
   gather(this: Tensor, dim: number, index_: Tensor, options?: PickOptions) { return index.gather(this, dim, index_, options) },

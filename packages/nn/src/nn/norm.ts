@@ -19,11 +19,8 @@ export interface BatchNormOptions {
   trackRunningStats?: boolean
 }
 
-/**
- * Normalises each of `numFeatures` channels over batch (and length). x: [N, C] or [N, C, L]. In training by the batch's mean and biased
- * variance, moving the running statistics (with the unbiased variance); in evaluation by the running statistics.
- */
-export class BatchNorm1d extends Module {
+/** What the batch norms share: `takes` names the shapes that forward accepts. */
+abstract class BatchNorm extends Module {
   readonly eps: number
   readonly momentum: number | null
   readonly affine: boolean
@@ -36,14 +33,16 @@ export class BatchNorm1d extends Module {
 
   constructor(
     readonly numFeatures: number,
-    options: BatchNormOptions = {},
+    options: BatchNormOptions,
+    private readonly op: string,
+    private readonly takes: Readonly<Record<number, string>>,
   ) {
     super()
-    checkCount('BatchNorm1d', 'numFeatures', numFeatures)
-    checkNames('BatchNorm1d', options, ['eps', 'momentum', 'affine', 'trackRunningStats'])
+    checkCount(op, 'numFeatures', numFeatures)
+    checkNames(op, options, ['eps', 'momentum', 'affine', 'trackRunningStats'])
     const { eps = 1e-5, momentum = 0.1, affine = true, trackRunningStats = true } = options
-    this.eps = checkNumber('BatchNorm1d', 'eps', eps, { min: 0 })
-    this.momentum = momentum === null ? null : checkNumber('BatchNorm1d', 'momentum', momentum, { min: 0, max: 1 })
+    this.eps = checkNumber(op, 'eps', eps, { min: 0 })
+    this.momentum = momentum === null ? null : checkNumber(op, 'momentum', momentum, { min: 0, max: 1 })
     this.affine = affine
     this.trackRunningStats = trackRunningStats
     this.weight = affine ? newParameter(() => ones([numFeatures])) : null
@@ -54,22 +53,25 @@ export class BatchNorm1d extends Module {
   }
 
   override forward(x: Tensor): Tensor {
-    if ((x.ndim !== 2 && x.ndim !== 3) || x.shape[1] !== this.numFeatures) {
-      throw new ShapeError('BatchNorm1d', `the input must be [N, ${this.numFeatures}] or [N, ${this.numFeatures}, L], got ${formatShape(x.shape)}`, {
-        shape: x.shape,
-      })
+    const { op, takes, numFeatures } = this
+    if (takes[x.ndim] === undefined || x.shape[1] !== numFeatures) {
+      const wanted = Object.values(takes).map((text) => text.replace('C', String(numFeatures)))
+      throw new ShapeError(op, `the input must be ${wanted.join(' or ')}, got ${formatShape(x.shape)}`, { shape: x.shape })
     }
-    const shape = x.ndim === 2 ? [1, this.numFeatures] : [1, this.numFeatures, 1]
+    const shape = x.shape.map((_, d) => (d === 1 ? numFeatures : 1))
     const { weight, bias, running_mean, running_var } = this
     let mean: Tensor
     let variance: Tensor
     if (this.training || !running_mean || !running_var) {
-      const count = x.size / this.numFeatures
+      const count = x.size / numFeatures
       if (this.training && count === 1)
-        throw new ShapeError('BatchNorm1d', `training needs more than one value a channel, got ${formatShape(x.shape)}; use a larger batch, or eval()`, {
+        throw new ShapeError(op, `training needs more than one value a channel, got ${formatShape(x.shape)}; use a larger batch, or eval()`, {
           shape: x.shape,
         })
-      ;[mean, variance] = moments(x, x.ndim === 2 ? [0] : [0, 2])
+      ;[mean, variance] = moments(
+        x,
+        [...x.shape.keys()].filter((d) => d !== 1),
+      )
       if (this.training && running_mean && running_var) noGrad(() => this.track(mean, variance, count))
     } else {
       mean = running_mean.reshape(shape)
@@ -95,6 +97,23 @@ export class BatchNorm1d extends Module {
   override extraRepr(): string {
     const momentum = this.momentum === null ? 'None' : pythonFloat(this.momentum)
     return `${this.numFeatures}, eps=${pythonFloat(this.eps)}, momentum=${momentum}, affine=${pythonFlag(this.affine)}, track_running_stats=${pythonFlag(this.trackRunningStats)}`
+  }
+}
+
+/**
+ * Normalises each of `numFeatures` channels over batch (and length). x: [N, C] or [N, C, L]. In training by the batch's mean and biased
+ * variance, moving the running statistics (with the unbiased variance); in evaluation by the running statistics.
+ */
+export class BatchNorm1d extends BatchNorm {
+  constructor(numFeatures: number, options: BatchNormOptions = {}) {
+    super(numFeatures, options, 'BatchNorm1d', { 2: '[N, C]', 3: '[N, C, L]' })
+  }
+}
+
+/** As BatchNorm1d, over batch, height and width. x: [N, C, H, W]. */
+export class BatchNorm2d extends BatchNorm {
+  constructor(numFeatures: number, options: BatchNormOptions = {}) {
+    super(numFeatures, options, 'BatchNorm2d', { 4: '[N, C, H, W]' })
   }
 }
 
@@ -140,5 +159,95 @@ export class LayerNorm extends Module {
 
   override extraRepr(): string {
     return `(${this.normalizedShape.join(', ')}${this.normalizedShape.length === 1 ? ',' : ''}), eps=${pythonFloat(this.eps)}, elementwise_affine=${pythonFlag(this.elementwiseAffine)}`
+  }
+}
+
+export interface GroupNormOptions {
+  /** Added to the variance; default 1e-5. */
+  eps?: number
+  /** Learn weight and bias of the channels; default true. */
+  affine?: boolean
+}
+
+/** Normalises every sample's channels in `numGroups` groups, over the group and all that follows. x: [N, C, ...]. */
+export class GroupNorm extends Module {
+  readonly eps: number
+  readonly affine: boolean
+  weight: Parameter | null
+  bias: Parameter | null
+
+  constructor(
+    readonly numGroups: number,
+    readonly numChannels: number,
+    options: GroupNormOptions = {},
+  ) {
+    super()
+    checkCount('GroupNorm', 'numGroups', numGroups)
+    checkCount('GroupNorm', 'numChannels', numChannels)
+    checkNames('GroupNorm', options, ['eps', 'affine'])
+    if (numChannels % numGroups !== 0)
+      throw new ArgumentError('GroupNorm', `numChannels ${numChannels} must be a multiple of numGroups ${numGroups}`, { option: 'numGroups' })
+    this.eps = checkNumber('GroupNorm', 'eps', options.eps ?? 1e-5, { min: 0 })
+    this.affine = options.affine ?? true
+    this.weight = this.affine ? newParameter(() => ones([numChannels])) : null
+    this.bias = this.affine ? newParameter(() => zeros([numChannels])) : null
+  }
+
+  override forward(x: Tensor): Tensor {
+    if (x.ndim < 2 || x.shape[1] !== this.numChannels)
+      throw new ShapeError('GroupNorm', `the input must be [N, ${this.numChannels}, ...], got ${formatShape(x.shape)}`, { shape: x.shape })
+    return perSample(x, this.numGroups, this.eps, this.weight, this.bias)
+  }
+
+  override extraRepr(): string {
+    return `${this.numGroups}, ${this.numChannels}, eps=${pythonFloat(this.eps)}, affine=${pythonFlag(this.affine)}`
+  }
+}
+
+/** Groups of channels normalised over themselves, then scaled and moved channel by channel. */
+function perSample(x: Tensor, groups: number, eps: number, weight: Tensor | null, bias: Tensor | null): Tensor {
+  const grouped = x.reshape([x.shape[0]!, groups, x.size / Math.max(1, x.shape[0]! * groups)])
+  const [mean, variance] = moments(grouped, [2])
+  const out = grouped.sub(mean).mul(variance.add(eps).rsqrt()).reshape(x.shape)
+  const channels = x.shape.map((_, d) => (d === 1 ? x.shape[1]! : 1))
+  const scaled = weight ? out.mul(weight.reshape(channels)) : out
+  return bias ? scaled.add(bias.reshape(channels)) : scaled
+}
+
+export interface InstanceNormOptions {
+  /** Added to the variance; default 1e-5. */
+  eps?: number
+  /** Learn weight and bias of the channels; default false, as in PyTorch. */
+  affine?: boolean
+}
+
+/** Normalises every channel of every image over height and width. x: [N, C, H, W]. */
+export class InstanceNorm2d extends Module {
+  readonly eps: number
+  readonly affine: boolean
+  weight: Parameter | null
+  bias: Parameter | null
+
+  constructor(
+    readonly numFeatures: number,
+    options: InstanceNormOptions = {},
+  ) {
+    super()
+    checkCount('InstanceNorm2d', 'numFeatures', numFeatures)
+    checkNames('InstanceNorm2d', options, ['eps', 'affine'])
+    this.eps = checkNumber('InstanceNorm2d', 'eps', options.eps ?? 1e-5, { min: 0 })
+    this.affine = options.affine ?? false
+    this.weight = this.affine ? newParameter(() => ones([numFeatures])) : null
+    this.bias = this.affine ? newParameter(() => zeros([numFeatures])) : null
+  }
+
+  override forward(x: Tensor): Tensor {
+    if (x.ndim !== 4 || x.shape[1] !== this.numFeatures)
+      throw new ShapeError('InstanceNorm2d', `the input must be [N, ${this.numFeatures}, H, W], got ${formatShape(x.shape)}`, { shape: x.shape })
+    return perSample(x, this.numFeatures, this.eps, this.weight, this.bias)
+  }
+
+  override extraRepr(): string {
+    return `${this.numFeatures}, eps=${pythonFloat(this.eps)}, momentum=0.1, affine=${pythonFlag(this.affine)}, track_running_stats=False`
   }
 }

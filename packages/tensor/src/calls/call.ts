@@ -30,7 +30,7 @@ export interface Dispatch {
 
 export interface Call {
   /** Which kind of rewrite it can take part in. */
-  readonly kind: 'map' | 'reduce' | 'matmul' | 'kernel'
+  readonly kind: 'map' | 'reduce' | 'matmul' | 'conv' | 'kernel'
   readonly op: string
   /** Everything that is read, including what is updated in place. */
   readonly inputs: readonly Operand[]

@@ -138,15 +138,15 @@ function tileFits(tile: Tile, { limits }: MatmulTarget): boolean {
 
 const lanesFit = ({ subgroupSize }: MatmulTarget): boolean => subgroupSize === 4 || subgroupSize === 8
 
-const up = (size: number, step: number): number => Math.ceil(size / step)
+export const up = (size: number, step: number): number => Math.ceil(size / step)
 
 const fours = (...sizes: number[]): boolean => sizes.every((size) => size % 4 === 0)
 
 /** The kernels number their workgroups through all dimensions (x fastest), and those beyond the last do nothing. */
-function foldWorkgroups(count: number, limit: number): [number, number, number] {
+export function foldWorkgroups(count: number, limit: number): [number, number, number] {
   if (count <= limit) return [count, 1, 1]
   const z = up(count, limit * limit)
-  if (z > limit) throw new RangeError(`matmul: ${count} workgroups are more than ${limit} in each dimension allow; split the batch`)
+  if (z > limit) throw new RangeError(`${count} workgroups are more than ${limit} in each dimension allow; split the batch`)
   const y = up(count, z * limit)
   return [up(count, y * z), y, z]
 }

@@ -5,9 +5,11 @@ import { promote } from '../dtype.js'
 import { ArgumentError, formatShape, ShapeError } from '../errors.js'
 import { normalDim, properDim, sameShape } from '../layout.js'
 import { cast as castExpr, constant, input } from '../map/expr.js'
+import type { PadMode } from '../kernels/bands.js'
 import type { Tensor } from '../tensor.js'
 import { traced } from '../trace.js'
 import { checkTensor, commonDevice, empty } from './launch.js'
+import { padByCopies } from './resample.js'
 import { unsqueeze } from './views.js'
 
 /** Tensors joined along a dim; the other dims are equal. Dtypes are promoted. */
@@ -55,18 +57,27 @@ export function stack(tensors: readonly Tensor[], dim = 0): Tensor {
   )
 }
 
+export interface PadOptions {
+  /** Default 'constant'. The others copy: mirrored at the edge (without it), the edge itself, or from the other end. f32 or f16. */
+  mode?: 'constant' | PadMode
+  /** Of 'constant'; default 0. */
+  value?: number
+}
+
 /**
- * Zeros (or `value`) around a tensor. `padding` is PyTorch's: pairs (before, after) from the last dim backwards,
+ * Zeros (or `value`) around a tensor, or copies of it. `padding` is PyTorch's: pairs (before, after) from the last dim backwards,
  * `pad(x, [1, 1])` pads the last dim by one on both sides. Negative amounts cut.
  */
-export function pad(x: Tensor, padding: readonly number[], value = 0): Tensor {
+export function pad(x: Tensor, padding: readonly number[], options: number | PadOptions = 0): Tensor {
   checkTensor('pad', x)
+  const { mode = 'constant', value = 0 } = typeof options === 'number' ? { value: options } : options
   if (padding.length % 2 !== 0 || padding.length > 2 * x.ndim || padding.some((p) => !Number.isInteger(p))) {
     throw new ArgumentError('pad', `padding is pairs of whole numbers for the last dims of ${formatShape(x.shape)}, got ${formatShape(padding)}`, {
       padding,
       shape: x.shape,
     })
   }
+  if (mode !== 'constant') return padByCopies(x, padding, mode)
   const before = x.shape.map((_, d) => padding[2 * (x.ndim - 1 - d)] ?? 0)
   const after = x.shape.map((_, d) => padding[2 * (x.ndim - 1 - d) + 1] ?? 0)
   const shape = x.shape.map((s, d) => s + before[d]! + after[d]!)

@@ -21,7 +21,7 @@ export function elideCopies(graph: Graph): void {
     const { from, to } = copy
     const p = graph.producer(from)
     const producer = graph.calls[p]
-    if (!producer || p === c || (producer.kind !== 'matmul' && producer.kind !== 'reduce')) continue
+    if (!producer || p === c || !['matmul', 'conv', 'reduce'].includes(producer.kind)) continue
     const whole = producer.outputs.find((o) => o.storage === from.storage)!
     const same = whole.layout.offset === from.layout.offset && sizeOf(whole.layout.shape) === sizeOf(from.layout.shape)
     const alone = graph.readersOf(from.storage).length === 1

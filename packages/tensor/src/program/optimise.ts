@@ -1,7 +1,7 @@
 // The order of the rewrites of a recorded step. Each can be switched off by name, so that a test can compare the step
 // with and without it.
 import { mergeEqualCalls } from './cse.js'
-import { foldColumnSums, foldEpilogues } from './fuse-matmul.js'
+import { foldChannelSums, foldEpilogues } from './fuse-products.js'
 import { elideCopies } from './elide-copies.js'
 import { fuseIntoReductions, fuseMaps, inlineScalars } from './fuse-maps.js'
 import type { Graph } from './graph.js'
@@ -27,7 +27,7 @@ export function optimise(graph: Graph, limit: number, rewrites: Rewrites = {}): 
   if (rewrites.equal !== false) mergeEqualCalls(graph)
   if (rewrites.epilogues !== false) {
     foldEpilogues(graph)
-    foldColumnSums(graph)
+    foldChannelSums(graph)
   }
   if (rewrites.maps !== false) {
     inlineScalars(graph, limit)

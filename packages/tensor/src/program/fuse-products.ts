@@ -1,6 +1,7 @@
-// Folds into a matrix product what follows it: adding a bias, an activation, multiplying by the derivative of one; and
-// the bias gradient (a column sum of the output gradient) into the weight gradient that reads the same matrix anyway.
+// Folds into a matrix product or a convolution what follows it: adding a bias, an activation, multiplying by the derivative of one; and the bias gradient
+// (a sum of the output gradient) into the weight gradient that reads the same numbers anyway.
 import type { Call, Operand } from '../calls/call.js'
+import type { ConvCall } from '../calls/conv.js'
 import type { MapCall } from '../calls/map.js'
 import { dense, type Epilogue, type FoldedActivation, type MatmulCall } from '../calls/matmul.js'
 import type { ReduceCall } from '../calls/reduce.js'
@@ -13,11 +14,16 @@ import type { Graph } from './graph.js'
 const activations: Partial<Record<MapOpName, FoldedActivation>> = { relu: 'relu', leakyRelu: 'leakyRelu', tanh: 'tanh', sigmoid: 'sigmoid' }
 const gates: Partial<Record<MapOpName, FoldedActivation>> = { reluGrad: 'relu', leakyReluGrad: 'leakyRelu', tanhGrad: 'tanh', sigmoidGrad: 'sigmoid' }
 
+/** What has an epilogue. */
+type Product = MatmulCall | ConvCall
+
+const isProduct = (call: Call): boolean => call.kind === 'matmul' || call.kind === 'conv'
+
 const inputIndex = (e: Expr | undefined): number => (e?.kind === 'input' ? e.index : -1)
 const constantOf = (e: Expr | undefined): number | undefined => (e?.kind === 'const' ? e.value : undefined)
 
 /** Reads all of the product in its own order. */
-const readsAll = (o: Operand, product: MatmulCall): boolean =>
+const readsAll = (o: Operand, product: Product): boolean =>
   o.storage === product.output.storage &&
   o.layout.offset === product.output.layout.offset &&
   isContiguous(o.layout) &&
@@ -31,16 +37,19 @@ function isRowVector(o: Operand, n: number): boolean {
 }
 
 /** What a map that follows the product adds to its epilogue, or null. */
-function epilogueOf(map: MapCall, product: MatmulCall): Epilogue | null {
+function epilogueOf(map: MapCall, product: Product): Epilogue | null {
   const [expr] = map.exprs
   if (map.exprs.length !== 1 || expr?.kind !== 'op' || map.outputs[0]!.dtype !== product.output.dtype || product.epilogue.gate) return null
-  const { epilogue: e, product: p } = product
+  const { epilogue: e } = product
   const [first, second, third] = expr.args
   const read = map.inputs.findIndex((o) => readsAll(o, product))
   if (read < 0) return null
   if (expr.op === 'add') {
     const other = inputIndex(first) === read ? inputIndex(second) : inputIndex(second) === read ? inputIndex(first) : -1
     const bias = map.inputs[other]
+    // A convolution was given its bias.
+    if (product.kind === 'conv') return null
+    const p = product.product
     if (
       !bias ||
       other === read ||
@@ -67,8 +76,8 @@ function epilogueOf(map: MapCall, product: MatmulCall): Epilogue | null {
 
 export function foldEpilogues(graph: Graph): void {
   for (let p = 0; p < graph.calls.length; p++) {
-    const product = graph.calls[p] as MatmulCall
-    if (product.kind !== 'matmul' || !graph.isTemporary(product.output.storage) || graph.writers.get(product.output.storage)?.length !== 1) continue
+    const product = graph.calls[p] as Product
+    if (!isProduct(product) || !graph.isTemporary(product.output.storage) || graph.writers.get(product.output.storage)?.length !== 1) continue
     const readers = graph.readersOf(product.output.storage)
     const [c] = readers
     const map = graph.calls[c ?? -1] as MapCall | undefined
@@ -82,34 +91,46 @@ export function foldEpilogues(graph: Graph): void {
   }
 }
 
-/** Is it Σ over the rows of a dense [rows, columns] matrix? */
-function columnSum(call: Call): { matrix: Operand; rows: number; columns: number } | null {
+/** Σ over all dims but one, the channels, of a dense array: [before, channels, after]. Null for other calls. */
+function channelSum(call: Call): { of: Operand; before: number; channels: number; after: number } | null {
   if (call.kind !== 'reduce') return null
   const r = call as ReduceCall
-  const [matrix] = r.inputs
+  const [of] = r.inputs
   const rank = r.shape.length
-  if (r.reduce !== 'sum' || r.scale !== 1 || r.inputs.length !== 1 || r.expr.kind !== 'input' || rank < 2 || !isContiguous(matrix!.layout)) return null
-  if (r.dims.length !== rank - 1 || r.dims.includes(rank - 1) || matrix!.dtype !== r.output.dtype) return null
-  return { matrix: matrix!, rows: sizeOf(r.shape.slice(0, -1)), columns: r.shape[rank - 1]! }
+  if (r.reduce !== 'sum' || r.scale !== 1 || r.inputs.length !== 1 || r.expr.kind !== 'input' || rank < 2 || !isContiguous(of!.layout)) return null
+  if (r.dims.length !== rank - 1 || of!.dtype !== r.output.dtype) return null
+  const kept = r.shape.findIndex((_, d) => !r.dims.includes(d))
+  return { of: of!, before: sizeOf(r.shape.slice(0, kept)), channels: r.shape[kept]!, after: sizeOf(r.shape.slice(kept + 1)) }
 }
 
-export function foldColumnSums(graph: Graph): void {
+type ChannelSum = NonNullable<ReturnType<typeof channelSum>>
+
+/** Does the product walk along the rows of what is summed? */
+function sumsRows(product: Product, { before, channels, after }: ChannelSum): boolean {
+  if (product.kind === 'conv') {
+    const { pass, shape } = product.convolution
+    return pass === 'weight' && !product.inParts && shape.batch === before && shape.outChannels === channels && shape.output[0] * shape.output[1] === after
+  }
+  const { a, m, k, batch } = product.product
+  return after === 1 && batch === 1 && m === channels && k === before && (a.transposed ? a.ld === channels : m === 1)
+}
+
+export function foldChannelSums(graph: Graph): void {
   for (let i = 0; i < graph.calls.length; i++) {
-    const sum = columnSum(graph.calls[i]!)
+    const sum = channelSum(graph.calls[i]!)
     if (!sum) continue
     const p = graph.calls.findIndex((call, k) => {
-      if (call.kind !== 'matmul') return false
-      const { product, epilogue, inputs } = call as MatmulCall
+      if (!isProduct(call)) return false
+      const { epilogue, inputs } = call as Product
       const { storage, layout, dtype } = inputs[0]!
-      const same = storage === sum.matrix.storage && layout.offset === sum.matrix.layout.offset && dtype === sum.matrix.dtype
-      const stored = product.a.transposed ? product.a.ld === sum.columns : product.m === 1
-      return same && stored && product.batch === 1 && product.m === sum.columns && product.k === sum.rows && !epilogue.rowsum && graph.mergeable(i, k)
+      const same = storage === sum.of.storage && layout.offset === sum.of.layout.offset && dtype === sum.of.dtype
+      return same && sumsRows(call as Product, sum) && !epilogue.rowsum && graph.mergeable(i, k)
     })
     if (p < 0) continue
-    const product = graph.calls[p] as MatmulCall
+    const product = graph.calls[p] as Product
     const { output } = graph.calls[i] as ReduceCall
     if (output.storage === product.output.storage) continue
-    graph.merge(i, p, product.fold(product.output, { rowsum: dense(output, sum.columns) }))
+    graph.merge(i, p, product.fold(product.output, { rowsum: dense(output, sum.channels) }))
     i = -1
   }
 }

@@ -1,0 +1,143 @@
+// Convolutions of images as modules, with PyTorch's names, defaults and initial weights.
+import { ArgumentError, conv2d, convTranspose2d, type Pair, rand, type Sides, type Tensor } from '@bms/autograd'
+import { checkCount, checkNames } from '../check.js'
+import { Module } from './module.js'
+import { newParameter, type Parameter } from './parameter.js'
+
+export type PaddingMode = 'zeros' | 'reflect' | 'replicate' | 'circular'
+
+export interface Conv2dOptions {
+  /** Default 1. */
+  stride?: Sides
+  /** Default 0. 'same' keeps the size of the image (stride 1 only). */
+  padding?: Sides | 'same' | 'valid'
+  /** Default 1. */
+  dilation?: Sides
+  /** Default 1. */
+  groups?: number
+  /** Default true. */
+  bias?: boolean
+  /** What stands around the image; default 'zeros'. */
+  paddingMode?: PaddingMode
+}
+
+export interface ConvTranspose2dOptions extends Omit<Conv2dOptions, 'padding' | 'paddingMode'> {
+  padding?: Sides
+  /** Rows and columns added below and on the right; default 0. */
+  outputPadding?: Sides
+}
+
+const twice = (v: Sides): Pair => (typeof v === 'number' ? [v, v] : v)
+const python = (v: Pair): string => `(${v[0]}, ${v[1]})`
+const differs = (v: Pair, from: number): boolean => v[0] !== from || v[1] !== from
+
+/** What both kinds of convolution hold. The sizes are checked when the op is called; counts here. */
+abstract class Convolution extends Module {
+  readonly kernelSize: Pair
+  readonly stride: Pair
+  readonly dilation: Pair
+  readonly groups: number
+  weight: Parameter
+  bias: Parameter | null
+
+  constructor(
+    readonly inChannels: number,
+    readonly outChannels: number,
+    kernelSize: Sides,
+    options: Pick<Conv2dOptions, 'stride' | 'dilation' | 'groups' | 'bias'>,
+    transposed: boolean,
+  ) {
+    super()
+    const op = transposed ? 'ConvTranspose2d' : 'Conv2d'
+    checkCount(op, 'inChannels', inChannels)
+    checkCount(op, 'outChannels', outChannels)
+    this.kernelSize = twice(kernelSize)
+    for (const size of this.kernelSize) checkCount(op, 'kernelSize', size)
+    this.stride = twice(options.stride ?? 1)
+    for (const s of this.stride) checkCount(op, 'stride', s)
+    this.dilation = twice(options.dilation ?? 1)
+    for (const d of this.dilation) checkCount(op, 'dilation', d)
+    this.groups = checkCount(op, 'groups', options.groups ?? 1)
+    if (inChannels % this.groups !== 0 || outChannels % this.groups !== 0)
+      throw new ArgumentError(op, `inChannels ${inChannels} and outChannels ${outChannels} must be multiples of groups ${this.groups}`, { option: 'groups' })
+    const shape = transposed ? [inChannels, outChannels / this.groups, ...this.kernelSize] : [outChannels, inChannels / this.groups, ...this.kernelSize]
+    // PyTorch's: kaiming uniform with a = √5 comes to U(-1/√fanIn, 1/√fanIn), of the weight's dim 1.
+    const bound = 1 / Math.sqrt(shape[1]! * this.kernelSize[0] * this.kernelSize[1])
+    const uniform = (size: readonly number[]): Parameter =>
+      newParameter(() =>
+        rand(size)
+          .mul(2 * bound)
+          .sub(bound),
+      )
+    this.weight = uniform(shape)
+    this.bias = (options.bias ?? true) ? uniform([outChannels]) : null
+  }
+
+  protected describe(more: string, afterStride: string): string {
+    const dilation = differs(this.dilation, 1) ? `, dilation=${python(this.dilation)}` : ''
+    const groups = this.groups === 1 ? '' : `, groups=${this.groups}`
+    return `${this.inChannels}, ${this.outChannels}, kernel_size=${python(this.kernelSize)}, stride=${python(this.stride)}${afterStride}${dilation}${more}${groups}${this.bias ? '' : ', bias=False'}`
+  }
+}
+
+/** conv2d with a learnt weight [outChannels, inChannels / groups, ...kernelSize] and bias [outChannels]. x: [N, inChannels, H, W] (or without N). */
+export class Conv2d extends Convolution {
+  readonly padding: Pair | 'same' | 'valid'
+  readonly paddingMode: PaddingMode
+
+  constructor(inChannels: number, outChannels: number, kernelSize: Sides, options: Conv2dOptions = {}) {
+    checkNames('Conv2d', options, ['stride', 'padding', 'dilation', 'groups', 'bias', 'paddingMode'])
+    super(inChannels, outChannels, kernelSize, options, false)
+    const { padding = 0, paddingMode = 'zeros' } = options
+    if (!['zeros', 'reflect', 'replicate', 'circular'].includes(paddingMode))
+      throw new ArgumentError('Conv2d', `paddingMode must be 'zeros', 'reflect', 'replicate' or 'circular', got ${JSON.stringify(paddingMode)}`, {
+        option: 'paddingMode',
+      })
+    if (typeof padding === 'string' && paddingMode !== 'zeros')
+      throw new ArgumentError('Conv2d', `paddingMode '${paddingMode}' needs padding in numbers, got '${padding}'`, { option: 'padding' })
+    this.padding = typeof padding === 'string' ? padding : twice(padding)
+    if (typeof this.padding !== 'string') for (const p of this.padding) checkCount('Conv2d', 'padding', p, 0)
+    this.paddingMode = paddingMode
+  }
+
+  override forward(x: Tensor): Tensor {
+    const { stride, dilation, groups, padding, paddingMode } = this
+    if (paddingMode === 'zeros' || typeof padding === 'string') return conv2d(x, this.weight, this.bias, { stride, dilation, groups, padding })
+    const [y, w] = padding
+    return conv2d(x.pad([w, w, y, y], { mode: paddingMode }), this.weight, this.bias, { stride, dilation, groups })
+  }
+
+  override extraRepr(): string {
+    const { padding, paddingMode } = this
+    const shown = typeof padding === 'string' ? `, padding=${padding}` : differs(padding, 0) ? `, padding=${python(padding)}` : ''
+    return `${this.describe('', shown)}${paddingMode === 'zeros' ? '' : `, padding_mode=${paddingMode}`}`
+  }
+}
+
+/**
+ * convTranspose2d with a learnt weight [inChannels, outChannels / groups, ...kernelSize] and bias [outChannels]: the map that a Conv2d of the same numbers
+ * has as its gradient. x: [N, inChannels, H, W] (or without N).
+ */
+export class ConvTranspose2d extends Convolution {
+  readonly padding: Pair
+  readonly outputPadding: Pair
+
+  constructor(inChannels: number, outChannels: number, kernelSize: Sides, options: ConvTranspose2dOptions = {}) {
+    checkNames('ConvTranspose2d', options, ['stride', 'padding', 'outputPadding', 'dilation', 'groups', 'bias'])
+    super(inChannels, outChannels, kernelSize, options, true)
+    this.padding = twice(options.padding ?? 0)
+    this.outputPadding = twice(options.outputPadding ?? 0)
+    for (const p of this.padding) checkCount('ConvTranspose2d', 'padding', p, 0)
+    for (const p of this.outputPadding) checkCount('ConvTranspose2d', 'outputPadding', p, 0)
+  }
+
+  override forward(x: Tensor): Tensor {
+    const { stride, padding, outputPadding, dilation, groups } = this
+    return convTranspose2d(x, this.weight, this.bias, { stride, padding, outputPadding, dilation, groups })
+  }
+
+  override extraRepr(): string {
+    const shown = (name: string, v: Pair): string => (differs(v, 0) ? `, ${name}=${python(v)}` : '')
+    return this.describe(shown('output_padding', this.outputPadding), shown('padding', this.padding))
+  }
+}

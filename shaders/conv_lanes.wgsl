@@ -1,0 +1,289 @@
+// Convolution as an implicit matrix product, for software adapters with subgroups of 8 ("lanes"): as conv_rows.wgsl, but the lanes of a subgroup
+// each read other rows of a, four inner steps at once, and hand them round with subgroupBroadcast, since software adapters expand a load lane by lane.
+enable subgroups;
+
+alias T = f32;                 // storage of a, b, bias, gate, c and rowsum; sums are f32
+const WIDTH: u32 = 8u;         // invocations of a workgroup
+const WEIGHT: bool = false;    // the weight gradient; else an image
+
+struct Params {
+  m: u32,                                // rows: channels of the result, of one group
+  n: u32,                                // columns: pixels of the largest phase, or (channel, tap) pairs of one group
+  groups: u32,
+  outer: u32, inner: u32,                // an image is summed over taps, then channels; a weight over (image, row), then columns
+  batch: u32,
+  source_channels: u32,                  // of one group of b
+  source_height: u32, source_width: u32,
+  target_height: u32, target_width: u32, // of the image written, or of a where a weight is
+  kernel_height: u32, kernel_width: u32,
+  // Where a target pixel and a tap meet in the source: (pixel * mul + origin + tap * step) / div, where that is whole and inside.
+  mul_y: i32, mul_x: i32,
+  origin_y: i32, origin_x: i32,
+  step_y: i32, step_x: i32,
+  div_y: i32, div_x: i32,
+  a_row: u32, a_inner: u32, a_group: u32,   // elements of a from one row, one inner step, one group to the next
+  b_inner: u32,                             // elements of b from one inner step to the next
+  a_offset: u32, b_offset: u32, c_offset: u32, bias_offset: u32, gate_offset: u32, rowsum_offset: u32,
+  slope: f32,
+  // The epilogue, as data: a compiled kernel for each combination would cost more than these branches.
+  has_bias: u32,                         // 1: add bias[channel]
+  activation: u32,                       // 0 none, 1 relu, 2 leaky relu, 3 tanh, 4 sigmoid
+  gate_activation: u32,                  // not 0: times the derivative of that activation, by its output gate
+  has_rowsum: u32,                       // 1: also rowsum[row] = sum of a's row, of a weight
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> a: array<T>;
+@group(0) @binding(2) var<storage, read> b: array<T>;
+@group(0) @binding(3) var<storage, read> bias: array<T>;
+@group(0) @binding(4) var<storage, read> gate: array<T>;
+@group(0) @binding(5) var<storage, read_write> c: array<T>;
+@group(0) @binding(6) var<storage, read_write> rowsum: array<T>;
+
+fn activate(x: f32) -> f32 {
+  if (params.activation == 1u) { return max(x, 0.0); }
+  if (params.activation == 2u) { return select(params.slope * x, x, x > 0.0); }
+  if (params.activation == 3u) { return tanh(clamp(x, -15.0, 15.0)); }
+  if (params.activation == 4u) {
+    let e = exp(-abs(x));
+    return select(e, 1.0, x >= 0.0) / (1.0 + e);
+  }
+  return x;
+}
+
+fn slopeAt(y: f32) -> f32 {
+  if (params.gate_activation == 1u) { return select(0.0, 1.0, y > 0.0); }
+  if (params.gate_activation == 2u) { return select(params.slope, 1.0, y > 0.0); }
+  if (params.gate_activation == 3u) { return 1.0 - y * y; }
+  return y * (1.0 - y);
+}
+
+// One element of the result: `at` counts its elements.
+fn finish(sum: f32, at: u32, channel: u32) {
+  var value = sum;
+  if (params.has_bias != 0u) { value += f32(bias[params.bias_offset + channel]); }
+  value = activate(value);
+  if (params.gate_activation != 0u) { value *= slopeAt(f32(gate[params.gate_offset + at])); }
+  c[params.c_offset + at] = T(value);
+}
+
+struct Columns { lo: vec4f, hi: vec4f }   // 8 columns of one row
+
+fn add(sum: Columns, x: f32, y: Columns) -> Columns {
+  return Columns(sum.lo + x * y.lo, sum.hi + x * y.hi);
+}
+
+// Four columns of b. Those outside of the image are zero, whatever lies at the place they are given.
+fn fetchB(at: vec4u, inside: vec4<bool>) -> vec4f {
+  return select(vec4f(0.0), vec4f(f32(b[at.x]), f32(b[at.y]), f32(b[at.z]), f32(b[at.w])), inside);
+}
+
+fn linear(group: vec3u, groups: vec3u) -> u32 {
+  return (group.z * groups.y + group.y) * groups.x + group.x;
+}
+
+// Four columns: pixels of an image (y, x, and where their image starts in b and in the result), or taps of a weight.
+struct Place { y: vec4i, x: vec4i, image: vec4u, at: vec4u, there: vec4<bool> }
+
+// The pixels of one phase, those whose taps are the same: y and x equal to the phase modulo div.
+fn pixels(first: u32, phase: vec2u, group: u32) -> Place {
+  let tall = (params.target_height - phase.y + u32(params.div_y) - 1u) / u32(params.div_y);
+  let wide = (params.target_width - phase.x + u32(params.div_x) - 1u) / u32(params.div_x);
+  let n = first + vec4u(0u, 1u, 2u, 3u);
+  let there = n < vec4u(tall * wide * params.batch);
+  let p = select(vec4u(0u), n, there);
+  let image = p / max(tall * wide, 1u);
+  let y = (p / max(wide, 1u)) % max(tall, 1u) * u32(params.div_y) + phase.y;
+  let x = p % max(wide, 1u) * u32(params.div_x) + phase.x;
+  let plane = params.target_height * params.target_width;
+  return Place(
+    vec4i(y), vec4i(x),
+    params.b_offset + (image * params.groups + group) * params.source_channels * params.source_height * params.source_width,
+    (image * params.groups + group) * params.m * plane + y * params.target_width + x,
+    there,
+  );
+}
+
+// Taps: y and x are where the first target pixel meets them.
+fn taps(first: u32, group: u32) -> Place {
+  let n = first + vec4u(0u, 1u, 2u, 3u);
+  let there = n < vec4u(params.n);
+  let t = select(vec4u(0u), n, there);
+  let kernel = params.kernel_height * params.kernel_width;
+  return Place(
+    vec4i(t % kernel / params.kernel_width) * params.step_y + params.origin_y,
+    vec4i(t % params.kernel_width) * params.step_x + params.origin_x,
+    params.b_offset + (group * params.source_channels + t / kernel) * params.source_height * params.source_width,
+    group * params.m * params.n + n,
+    there,
+  );
+}
+
+fn inRange(v: vec4i, size: u32) -> vec4<bool> {
+  return vec4u(v) < vec4u(size);
+}
+
+fn both(p: vec4<bool>, q: vec4<bool>) -> vec4<bool> {
+  return vec4<bool>(p.x && q.x, p.y && q.y, p.z && q.z, p.w && q.w);
+}
+
+// Four inner steps of one row of a. What lies beyond the last is never used: it is read from the last one's place.
+fn fetchA(at: u32, step: u32, left: u32) -> vec4f {
+  let i = at + min(vec4u(0u, 1u, 2u, 3u), vec4u(left - 1u)) * step;
+  return vec4f(f32(a[i.x]), f32(a[i.y]), f32(a[i.z]), f32(a[i.w]));
+}
+
+@compute @workgroup_size(WIDTH)
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) local: u32,
+  @builtin(subgroup_invocation_id) lane: u32,
+) {
+  // Workgroups are numbered through all three dimensions; row blocks run fastest, so that what they read of b stays in the cache.
+  let down = (params.m + 15u) / 16u;
+  let across = (params.n + WIDTH * 8u - 1u) / (WIDTH * 8u);
+  let phases = select(u32(params.div_y * params.div_x), 1u, WEIGHT);
+  let id = linear(group, groups);
+  if (id >= down * across * phases * params.groups) { return; }
+  let m0 = (id % down) * 16u;
+  let panel = (id / down) % across;
+  let phaseIndex = (id / (down * across)) % phases;
+  let phase = vec2u(phaseIndex % u32(params.div_x), phaseIndex / u32(params.div_x));
+  let g = id / (down * across * phases);
+  let n0 = (panel * WIDTH + local) * 8u;
+
+  var lo: Place;
+  var hi: Place;
+  if (WEIGHT) {
+    lo = taps(n0, g);
+    hi = taps(n0 + 4u, g);
+  } else {
+    lo = pixels(n0, phase, g);
+    hi = pixels(n0 + 4u, phase, g);
+  }
+  // Everything the loops need is read here: no software compiler moves it out of them.
+  let inner = params.inner;
+  let stepA = params.a_inner;
+  let stepB = params.b_inner;
+  let source = vec2u(params.source_width, params.source_height);
+  let startA = params.a_offset + g * params.a_group;
+  let lastRow = params.m - 1u;
+  // Lane l of the subgroup reads rows l and 8 + l.
+  let row0 = startA + min(m0 + lane, lastRow) * params.a_row;
+  let row1 = startA + min(m0 + 8u + lane, lastRow) * params.a_row;
+
+  var c0: Columns;  var c1: Columns;  var c2: Columns;  var c3: Columns;
+  var c4: Columns;  var c5: Columns;  var c6: Columns;  var c7: Columns;
+  var c8: Columns;  var c9: Columns;  var c10: Columns;  var c11: Columns;
+  var c12: Columns;  var c13: Columns;  var c14: Columns;  var c15: Columns;
+  var s0 = 0.0;  var s1 = 0.0;
+  for (var o = 0u; o < params.outer; o++) {
+    var skipA: u32;
+    var b0: vec4u;
+    var b1: vec4u;
+    var inside0: vec4<bool>;
+    var inside1: vec4<bool>;
+    var x0: vec4i;
+    var x1: vec4i;
+    if (WEIGHT) {
+      // o is a row of an image of a.
+      let image = o / params.target_height;
+      let row = o % params.target_height;
+      skipA = image * params.groups * params.m * params.a_row + row * params.target_width;
+      let imageB = image * params.groups * params.source_channels * source.x * source.y;
+      let y0 = lo.y + i32(row) * params.mul_y;
+      let y1 = hi.y + i32(row) * params.mul_y;
+      inside0 = both(lo.there, inRange(y0, source.y));
+      inside1 = both(hi.there, inRange(y1, source.y));
+      x0 = lo.x;
+      x1 = hi.x;
+      // Wraps below zero where x does; such places are not read.
+      b0 = lo.image + imageB + vec4u(y0 * i32(source.x) + x0);
+      b1 = hi.image + imageB + vec4u(y1 * i32(source.x) + x1);
+    } else {
+      // o is a tap. All pixels of a phase have it, or none.
+      let tap = vec2i(i32(o % params.kernel_width), i32(o / params.kernel_width));
+      let shift = vec2i(params.origin_x, params.origin_y) + tap * vec2i(params.step_x, params.step_y);
+      let divisor = vec2i(params.div_x, params.div_y);
+      if (any((vec2i(phase) + shift) % divisor != vec2i(0))) { continue; }
+      skipA = o;
+      let y0 = (lo.y * params.mul_y + shift.y) / divisor.y;
+      let y1 = (hi.y * params.mul_y + shift.y) / divisor.y;
+      x0 = (lo.x * params.mul_x + shift.x) / divisor.x;
+      x1 = (hi.x * params.mul_x + shift.x) / divisor.x;
+      inside0 = both(both(lo.there, inRange(y0, source.y)), inRange(x0, source.x));
+      inside1 = both(both(hi.there, inRange(y1, source.y)), inRange(x1, source.x));
+      b0 = select(vec4u(0u), lo.image + vec4u(y0 * i32(source.x) + x0), inside0);
+      b1 = select(vec4u(0u), hi.image + vec4u(y1 * i32(source.x) + x1), inside1);
+    }
+    var a0 = row0 + skipA;
+    var a1 = row1 + skipA;
+    for (var k = 0u; k < inner; k += 4u) {
+      var p0 = fetchA(a0, stepA, inner - k);
+      var p1 = fetchA(a1, stepA, inner - k);
+      a0 += 4u * stepA;
+      a1 += 4u * stepA;
+      let count = min(4u, inner - k);
+      for (var q = 0u; q < count; q++) {
+        var y: Columns;
+        if (WEIGHT) {
+          let in0 = both(inside0, inRange(x0, source.x));
+          let in1 = both(inside1, inRange(x1, source.x));
+          y = Columns(fetchB(select(vec4u(0u), b0, in0), in0), fetchB(select(vec4u(0u), b1, in1), in1));
+          x0 += params.mul_x;
+          x1 += params.mul_x;
+        } else {
+          y = Columns(fetchB(b0, inside0), fetchB(b1, inside1));
+        }
+        b0 += stepB;
+        b1 += stepB;
+        c0 = add(c0, subgroupBroadcast(p0.x, 0u), y);
+        c1 = add(c1, subgroupBroadcast(p0.x, 1u), y);
+        c2 = add(c2, subgroupBroadcast(p0.x, 2u), y);
+        c3 = add(c3, subgroupBroadcast(p0.x, 3u), y);
+        c4 = add(c4, subgroupBroadcast(p0.x, 4u), y);
+        c5 = add(c5, subgroupBroadcast(p0.x, 5u), y);
+        c6 = add(c6, subgroupBroadcast(p0.x, 6u), y);
+        c7 = add(c7, subgroupBroadcast(p0.x, 7u), y);
+        c8 = add(c8, subgroupBroadcast(p1.x, 0u), y);
+        c9 = add(c9, subgroupBroadcast(p1.x, 1u), y);
+        c10 = add(c10, subgroupBroadcast(p1.x, 2u), y);
+        c11 = add(c11, subgroupBroadcast(p1.x, 3u), y);
+        c12 = add(c12, subgroupBroadcast(p1.x, 4u), y);
+        c13 = add(c13, subgroupBroadcast(p1.x, 5u), y);
+        c14 = add(c14, subgroupBroadcast(p1.x, 6u), y);
+        c15 = add(c15, subgroupBroadcast(p1.x, 7u), y);
+        s0 += p0.x;
+        s1 += p1.x;
+        p0 = p0.yzwx;
+        p1 = p1.yzwx;
+      }
+    }
+  }
+  if (params.has_rowsum != 0u && panel == 0u) {
+    // Every subgroup of this workgroup holds the same sums.
+    let first = params.rowsum_offset + g * params.m + m0 + lane;
+    if (m0 + lane < params.m) { rowsum[first] = T(s0); }
+    if (m0 + lane + 8u < params.m) { rowsum[first + 8u] = T(s1); }
+  }
+
+  // One loop over the elements of the tile, which no compiler can unroll (it starts at m0): stores and activations are expanded lane by
+  // lane, and written out for each element they would be most of the machine code.
+  var sums = array<vec4f, 32>(
+    c0.lo, c0.hi, c1.lo, c1.hi, c2.lo, c2.hi, c3.lo, c3.hi,
+    c4.lo, c4.hi, c5.lo, c5.hi, c6.lo, c6.hi, c7.lo, c7.hi,
+    c8.lo, c8.hi, c9.lo, c9.hi, c10.lo, c10.hi, c11.lo, c11.hi,
+    c12.lo, c12.hi, c13.lo, c13.hi, c14.lo, c14.hi, c15.lo, c15.hi,
+  );
+  let plane = select(params.target_height * params.target_width, params.n, WEIGHT);
+  let end = min(m0 + 16u, params.m) * 8u;
+  for (var i = m0 * 8u; i < end; i++) {
+    let m = i / 8u;
+    let j = i % 4u;
+    let place = select(lo.at[j], hi.at[j], i % 8u >= 4u);
+    if (select(lo.there[j], hi.there[j], i % 8u >= 4u)) {
+      finish(sums[(i - m0 * 8u) / 4u][j], place + m * plane, g * params.m + m);
+    }
+  }
+}
