@@ -1,13 +1,28 @@
 // What a checkpoint says of itself, compared with the run that is to continue from it: all that can be told from the
 // file's header is told before networks are built, memory is taken or a weight is touched.
 import { BmsError, formatShape, type RandomSnapshot, readSafetensorsHeader, show, showName, type Tensor, type TensorEntry } from '@bms/nn'
-import type { RunConfig } from './config.js'
+import { isImageConfig, type RunConfig } from './config.js'
 import { models } from './models.js'
-import { countParameters } from './networks.js'
+import { countImageParameters } from './networks/images.js'
+import { countMixtureParameters } from './networks/mlp.js'
 
 const FORMAT = 'bms-checkpoint-1'
 /** What must be the same in the run and in the checkpoint; the sizes of the networks show in the tensors. */
 const fixed = ['dataset', 'model', 'T', 'batch', 'seed'] as const
+/** Of images, these as well. */
+const fixedOfImages = ['arch', 'width', 'dtype'] as const
+
+const fixedTexts = (config: RunConfig): Record<string, string> => ({
+  ...Object.fromEntries(fixed.map((name) => [name, String(config[name])])),
+  ...(isImageConfig(config) ? Object.fromEntries(fixedOfImages.map((name) => [name, String(config[name])])) : {}),
+})
+
+/** Trainable numbers of all networks of a run. */
+function countParameters(config: RunConfig): number {
+  if (!isImageConfig(config)) return countMixtureParameters(2, config.hyper, models[config.model])
+  const { G, R, D, L } = countImageParameters(config)
+  return G + R + D + L
+}
 
 /** Throws the error for a checkpoint that cannot be continued from. */
 export function refuse(why: string): never {
@@ -16,8 +31,8 @@ export function refuse(why: string): never {
 
 /** The texts that a checkpoint is saved with. */
 export function checkpointTexts(config: RunConfig, step: number, { seed, counter }: RandomSnapshot): Record<string, string> {
-  const { dataset, model, T, batch } = config
-  return Object.fromEntries(Object.entries({ format: FORMAT, dataset, model, T, batch, step, seed, counter }).map(([name, value]) => [name, String(value)]))
+  const state = { step, seed, counter }
+  return { format: FORMAT, ...fixedTexts(config), ...Object.fromEntries(Object.entries(state).map(([name, value]) => [name, String(value)])) }
 }
 
 /**
@@ -28,8 +43,8 @@ export function checkpointTexts(config: RunConfig, step: number, { seed, counter
 export function readCheckpoint(bytes: Uint8Array, config: RunConfig): { step: number; counter: number; tensors: TensorEntry[] } {
   const { metadata, tensors } = readSafetensorsHeader(bytes)
   if (metadata['format'] !== FORMAT) refuse('it was not written by `bms train`')
-  for (const name of fixed) {
-    if (metadata[name] !== String(config[name])) refuse(`its ${name} is ${showName(metadata[name] ?? 'missing')}, the run's ${config[name]}`)
+  for (const [name, own] of Object.entries(fixedTexts(config))) {
+    if (metadata[name] !== own) refuse(`its ${name} is ${showName(metadata[name] ?? 'missing')}, the run's ${own}`)
   }
   // Fifteen digits: what a double counts on from without a slip.
   const count = (name: string): number => {
@@ -37,7 +52,7 @@ export function readCheckpoint(bytes: Uint8Array, config: RunConfig): { step: nu
     return text !== undefined && /^\d{1,15}$/.test(text) ? Number(text) : refuse(`its step or random state is damaged: ${name} is ${show(text)}`)
   }
   const [step, counter] = [count('step'), count('counter')]
-  const least = 4 * countParameters(2, config.hyper, models[config.model])
+  const least = 4 * countParameters(config)
   if (bytes.byteLength < least) refuse(`it has ${bytes.byteLength} bytes, the run's networks alone take ${least}`)
   return { step, counter, tensors }
 }

@@ -1,126 +1,31 @@
 // What a run is: data set, model, length, seed and every hyper-parameter, checked once where it comes in (command line,
 // library call, config.json) so that nothing behind it needs to doubt a number.
 import { BmsError, show } from '@bms/tensor'
-import { type MixtureName, mixture, mixtureNames } from './data/mixtures.js'
+import { type ImageConfig, imageDatasets, type ImageDataset, imageHyperFields, imageOnlyFields, imageRunFields } from './config/images.js'
+import { type MixtureConfig, mixtureHyperFields, mixtureRunFields } from './config/mixtures.js'
+import { badArgument, baseFields, checkOption, type RunBase } from './config/run.js'
+import { type MixtureName, mixtureNames } from './data/mixtures.js'
 import { defaultsFor } from './defaults.js'
-import { type ModelName, modelName, modelNames, models } from './models.js'
-import { suggest } from './names.js'
-import { describeProblem, type Field, type Fields, integer, list, number, oneOf, readFields, text } from './schema.js'
+import { modelName, models } from './models.js'
+import { suggest, unknownName } from './names.js'
+import { describeProblem, type Field, type Fields, readFields } from './schema.js'
 
-/** Numbers that shape networks, objective and optimisers. Meanings and default values: `defaults.ts`. */
-export interface HyperParameters {
-  /** Size of z. */
-  latent: number
-  /** Widths of the hidden layers of generator, encoder, data-space critic, latent critic. */
-  hiddenG: number[]
-  hiddenR: number[]
-  hiddenD: number[]
-  hiddenL: number[]
-  /** The encoder's log variance is clamped to this range. */
-  logVarMin: number
-  logVarMax: number
-  /** Factor on the critic's raw score (its Lipschitz constant, in normalised coordinates). */
-  criticScale: number
-  /** Factor on the critic's initial biases. */
-  criticBias: number
-  /** Reconstruction: 1 is the mean absolute error over coordinates, 2 the mean square. */
-  recNorm: 1 | 2
-  /** Weights of reconstruction, of the critic's score of reconstructions and of prior samples, and of the latent critic's KL estimate. */
-  wRec: number
-  wSyn: number
-  wPri: number
-  wKl: number
-  /** KL estimate: -logit as the paper has it, or the non-saturating softplus(-logit). */
-  kl: 'ratio' | 'non-saturating'
-  /** Weight of the gradient penalty on real data, loss += r1/2 · mean ‖∇D‖²; 0 leaves it out. */
-  r1: number
-  /** Adam's step sizes: generator and encoder, data-space critic, latent critic. */
-  lr: number
-  lrD: number
-  lrL: number
-  betas: [number, number]
-  /** Step sizes over the run: down to 0 in a straight line, or constant. */
-  decay: 'linear' | 'constant'
-  emaDecay: number
-  evalSamples: number
-}
+export type { Architecture, ImageConfig, ImageDataset, ImageHyper } from './config/images.js'
+export { architectures, imageDatasets } from './config/images.js'
+export type { MixtureConfig, MixtureHyper } from './config/mixtures.js'
+export { adapterNames, checkOption, type ObjectiveHyper, type RunBase } from './config/run.js'
 
 /** One run, complete: equal configurations on the same adapter give the same weights. */
-export interface RunConfig {
-  dataset: MixtureName
-  model: ModelName
-  /** Draws from q(z|x) for each data point. */
-  T: number
-  seed: number
-  steps: number
-  batch: number
-  /** Steps between evaluations; the last step is always one. */
-  evalEvery: number
-  /** Which adapter to ask for (the one used stands in result.json). */
-  adapter: 'auto' | 'gpu' | 'software'
-  /** The run's folder. */
-  out: string
-  hyper: HyperParameters
-}
+export type RunConfig = MixtureConfig | ImageConfig
 
-/** Adapters that can be asked for. */
-export const adapterNames = ['auto', 'gpu', 'software'] as const
+export type DatasetName = RunConfig['dataset']
 
-const width = integer(1, 8192)
-const widths = list(width, 1, 8)
-const weight = number(0, 1e6)
-const rate = number(0, 10, 'low')
-const beta = number(0, 1, 'high')
+/** Data sets that a run can be about. */
+export const datasetNames: readonly DatasetName[] = [...mixtureNames, ...imageDatasets]
 
-const hyperFields: Fields<HyperParameters> = {
-  latent: width,
-  hiddenG: widths,
-  hiddenR: widths,
-  hiddenD: widths,
-  hiddenL: widths,
-  logVarMin: number(-30, 30),
-  logVarMax: number(-30, 30),
-  criticScale: number(0, 1e6, 'low'),
-  criticBias: number(0, 1e3),
-  recNorm: oneOf<1 | 2>(1, 2),
-  wRec: weight,
-  wSyn: weight,
-  wPri: weight,
-  wKl: weight,
-  kl: oneOf('ratio', 'non-saturating'),
-  r1: weight,
-  lr: rate,
-  lrD: rate,
-  lrL: rate,
-  betas: list(beta, 2, 2) as unknown as Field<[number, number]>,
-  decay: oneOf('linear', 'constant'),
-  emaDecay: beta,
-  evalSamples: integer(1, 1e6),
-}
+export const isImageConfig = (config: RunConfig): config is ImageConfig => (imageDatasets as readonly string[]).includes(config.dataset)
 
-const runFields: Fields<Omit<RunConfig, 'hyper'>> = {
-  dataset: oneOf(...mixtureNames),
-  model: oneOf(...modelNames),
-  T: integer(1, 1000),
-  seed: integer(0),
-  steps: integer(1, 1e9),
-  batch: integer(1, 65536),
-  evalEvery: integer(1, 1e9),
-  adapter: oneOf(...adapterNames),
-  out: text(),
-}
-
-const optionNames: Record<keyof typeof runFields, string> = {
-  dataset: 'data set',
-  model: '--model',
-  T: '--T',
-  seed: '--seed',
-  steps: '--steps',
-  batch: '--batch',
-  evalEvery: '--eval-every',
-  adapter: '--adapter',
-  out: '--out',
-}
+type HyperOf<C extends RunConfig> = { [K in keyof C['hyper']]?: C['hyper'][K] | string }
 
 /** What may be given for a run: values of the right type, or the text that the command line got. What is missing takes its default. */
 export interface RunOptions {
@@ -133,8 +38,33 @@ export interface RunOptions {
   evalEvery?: number | string
   adapter?: string
   out?: string
+  /** Of images: see `ImageConfig`. */
+  data?: string | null
+  arch?: string
+  width?: number | string
+  dtype?: string
+  sampleEvery?: number | string
+  saveEvery?: number | string
   /** Hyper-parameters by name. */
-  hyper?: { [K in keyof HyperParameters]?: HyperParameters[K] | string }
+  hyper?: HyperOf<MixtureConfig> & HyperOf<ImageConfig>
+}
+
+const optionNames: Record<Exclude<keyof RunOptions, 'hyper'>, string> = {
+  dataset: 'data set',
+  model: '--model',
+  T: '--T',
+  seed: '--seed',
+  steps: '--steps',
+  batch: '--batch',
+  evalEvery: '--eval-every',
+  adapter: '--adapter',
+  out: '--out',
+  data: '--data',
+  arch: '--arch',
+  width: '--width',
+  dtype: '--dtype',
+  sampleEvery: '--sample-every',
+  saveEvery: '--save-every',
 }
 
 /**
@@ -142,41 +72,53 @@ export interface RunOptions {
  * @throws BmsError `UNKNOWN_NAME` for a data set, model, option or hyper-parameter that does not exist (with the nearest one), `BAD_ARGUMENT`
  *   with fields `{ option, got, allowed }` for a value that is not allowed
  */
+export function resolveConfig(options: RunOptions & { dataset: MixtureName }): MixtureConfig
+export function resolveConfig(options: RunOptions & { dataset: ImageDataset }): ImageConfig
+export function resolveConfig(options: RunOptions): RunConfig
 export function resolveConfig(options: RunOptions): RunConfig {
-  const dataset = mixture(options.dataset).name
+  const dataset = datasetNames.find((name) => name === options.dataset)
+  if (dataset === undefined) throw unknownName('data set', options.dataset, datasetNames)
   const model = modelName(options.model ?? 'bms-vae-gan')
-  const defaults = defaultsFor(dataset, model)
-  const given = <K extends keyof typeof runFields>(name: K, fallback: RunConfig[K]): RunConfig[K] =>
-    options[name] === undefined ? fallback : checkOption(optionNames[name], options[name], runFields[name] as Field<RunConfig[K]>)
-  const hyper: HyperParameters = defaults.hyper
-  for (const name of Object.keys(options.hyper ?? {})) setHyper(hyper, name, (options.hyper as Record<string, unknown>)[name])
-  const config: RunConfig = {
-    dataset,
+  const given = <T>(name: keyof typeof optionNames, field: Field<T>, fallback: T): T =>
+    options[name] === undefined ? fallback : checkOption(optionNames[name], options[name], field)
+  const base = (run: { T: number; steps: number; batch: number; evalEvery: number }): RunBase => ({
     model,
-    T: given('T', defaults.run.T),
-    seed: given('seed', 0),
-    steps: given('steps', defaults.run.steps),
-    batch: given('batch', defaults.run.batch),
-    evalEvery: given('evalEvery', defaults.run.evalEvery),
-    adapter: given('adapter', 'auto'),
-    out: given('out', `runs/${dataset}-${model}`),
-    hyper,
+    T: given('T', baseFields.T, run.T),
+    seed: given('seed', baseFields.seed, 0),
+    steps: given('steps', baseFields.steps, run.steps),
+    batch: given('batch', baseFields.batch, run.batch),
+    evalEvery: given('evalEvery', baseFields.evalEvery, run.evalEvery),
+    adapter: given('adapter', baseFields.adapter, 'auto'),
+    out: given('out', baseFields.out, `runs/${dataset}-${model}`),
+  })
+  let config: RunConfig
+  if (isImageDataset(dataset)) {
+    const arch = given('arch', imageOnlyFields.arch, 'dcgan')
+    const { run, hyper } = defaultsFor(dataset, model)
+    config = {
+      dataset,
+      data: given('data', imageOnlyFields.data, null),
+      arch,
+      width: given('width', imageOnlyFields.width, arch === 'dcgan' ? 128 : 64),
+      dtype: given('dtype', imageOnlyFields.dtype, 'f32'),
+      sampleEvery: given('sampleEvery', imageOnlyFields.sampleEvery, run.sampleEvery),
+      saveEvery: given('saveEvery', imageOnlyFields.saveEvery, run.saveEvery),
+      ...base(run),
+      hyper,
+    }
+  } else {
+    const stranger = (Object.keys(imageOnlyFields) as (keyof typeof imageOnlyFields)[]).find((name) => options[name] !== undefined)
+    if (stranger) throw badArgument(optionNames[stranger], options[stranger], `nothing: the ${dataset} has no such option, only ${imageDatasets.join(', ')} has`)
+    const { run, hyper } = defaultsFor(dataset, model)
+    config = { dataset, ...base(run), hyper }
   }
+  for (const [name, value] of Object.entries(options.hyper ?? {})) setHyper(config, name, value)
   const clash = contradiction(config)
   if (clash !== undefined) throw badArgument(clash.option, clash.got, clash.allowed)
   return config
 }
 
-/**
- * A value as the option `option` takes it.
- * @param option as users write it, for the error text
- * @throws BmsError `BAD_ARGUMENT` with fields `{ option, got, allowed }`
- */
-export function checkOption<T>(option: string, value: unknown, field: Field<T>): T {
-  const read = (typeof value === 'string' ? field.parse(value) : undefined) ?? field.read(value)
-  if (read === undefined) throw badArgument(option, value, field.describe)
-  return read
-}
+const isImageDataset = (dataset: DatasetName): dataset is ImageDataset => (imageDatasets as readonly string[]).includes(dataset)
 
 /**
  * The configuration that a parsed config.json holds.
@@ -184,21 +126,25 @@ export function checkOption<T>(option: string, value: unknown, field: Field<T>):
  * @throws BmsError `BAD_CONFIG` with fields `{ source, field, got, expected }`: an unknown, missing or mistyped field
  */
 export function parseConfig(value: unknown, source = 'config.json'): RunConfig {
-  // The nested object first gets a stand-in field, then its own reading, so that an error names `hyper.lr` in full.
-  const outer = readFields<RunConfig>(value, {
-    ...runFields,
-    hyper: { describe: 'an object', read: (hyper) => hyper as HyperParameters, parse: () => undefined },
-  })
-  if ('problem' in outer) throw badConfig(source, outer.problem)
-  const inner = readFields(outer.value.hyper, hyperFields, 'hyper')
-  if ('problem' in inner) throw badConfig(source, inner.problem)
-  const config = { ...outer.value, hyper: inner.value }
+  const images = typeof value === 'object' && value !== null && (imageDatasets as readonly unknown[]).includes((value as Partial<RunConfig>).dataset)
+  const config = images ? readConfig<ImageConfig>(value, source, imageRunFields, imageHyperFields) : readConfig<MixtureConfig>(value, source, mixtureRunFields, mixtureHyperFields)
   const clash = contradiction(config)
   if (clash !== undefined) throw badConfig(source, { kind: 'wrong', field: clash.field, got: clash.got, expected: clash.allowed })
   return config
 }
 
-function setHyper(hyper: HyperParameters, name: string, value: unknown): void {
+function readConfig<C extends RunConfig>(value: unknown, source: string, runFields: Fields<Omit<C, 'hyper'>>, hyperFields: Fields<C['hyper']>): C {
+  // The nested object first gets a stand-in field, then its own reading, so that an error names `hyper.lr` in full.
+  const hyper = { describe: 'an object', read: (given: unknown) => given as C['hyper'], parse: () => undefined }
+  const outer = readFields<C>(value, { ...runFields, hyper } as unknown as Fields<C>)
+  if ('problem' in outer) throw badConfig(source, outer.problem)
+  const inner = readFields<C['hyper']>(outer.value.hyper, hyperFields, 'hyper')
+  if ('problem' in inner) throw badConfig(source, inner.problem)
+  return { ...outer.value, hyper: inner.value }
+}
+
+function setHyper(config: RunConfig, name: string, value: unknown): void {
+  const hyperFields: Fields<RunConfig['hyper']> = isImageConfig(config) ? imageHyperFields : mixtureHyperFields
   if (!Object.hasOwn(hyperFields, name)) {
     const known = Object.keys(hyperFields)
     const near = suggest(name, known)
@@ -213,8 +159,8 @@ function setHyper(hyper: HyperParameters, name: string, value: unknown): void {
       },
     )
   }
-  const key = name as keyof HyperParameters
-  if (value !== undefined) Object.assign(hyper, { [key]: checkOption(key, value, hyperFields[key] as Field<unknown>) })
+  const key = name as keyof typeof hyperFields
+  if (value !== undefined) Object.assign(config.hyper, { [key]: checkOption(key, value, hyperFields[key] as Field<unknown>) })
 }
 
 // What no single field can see.
@@ -223,6 +169,11 @@ function contradiction(config: RunConfig): { option: string; field: string; got:
   if (hyper.logVarMin > hyper.logVarMax) {
     return { option: 'logVarMin', field: 'hyper.logVarMin', got: hyper.logVarMin, allowed: `at most logVarMax, ${hyper.logVarMax}` }
   }
+  const bound = models[model].critic === 'none' ? 'none' : hyper.lipschitz
+  if (bound !== hyper.lipschitz)
+    return { option: 'lipschitz', field: 'hyper.lipschitz', got: hyper.lipschitz, allowed: `none, since ${model} has no critic of the data` }
+  if (bound === 'penalty' && hyper.gp === 0)
+    return { option: 'gp', field: 'hyper.gp', got: 0, allowed: 'more than 0, since a penalty is to bound the critic (lipschitz)' }
   if (!models[model].encoder && T !== 1) return { option: '--T', field: 'T', got: T, allowed: `1, since ${model} has no encoder to draw from` }
   const { terms } = models[model]
   for (const [on, name] of [
@@ -239,10 +190,6 @@ function contradiction(config: RunConfig): { option: string; field: string; got:
     return { option: name, field: `hyper.${name}`, got: 0, allowed: 'more than 0 for at least one term; with no term there is nothing to train' }
   }
   return undefined
-}
-
-function badArgument(option: string, got: unknown, allowed: string): BmsError {
-  return new BmsError('BAD_ARGUMENT', `${option}: got ${show(got)}, allowed is ${allowed}`, { option, got, allowed })
 }
 
 function badConfig(source: string, problem: Parameters<typeof describeProblem>[0]): BmsError {

@@ -16,10 +16,12 @@ export interface ModelSwitches {
   readonly title: string
   /** Number of draws from q(z|x) for each data point, unless the run asks for another. 1 without an encoder. */
   readonly T: number
-  /** Loss of the data-space critic D_I: hinge on raw scores, binary cross-entropy with the score as logit, or no critic at all. */
-  readonly critic: 'hinge' | 'bce' | 'none'
-  /** Spectral normalisation of every layer of D_I (K = 1; the paper's eq. 6). */
-  readonly spectralNorm: boolean
+  /** Loss of the data-space critic D_I: hinge on raw scores, binary cross-entropy with the score as logit, the difference of mean scores, or no critic at all. */
+  readonly critic: 'hinge' | 'bce' | 'wasserstein' | 'none'
+  /** What the generator makes of a score s: −s (a ratio of densities, or its logarithm), or DCGAN's −log σ(s). */
+  readonly score: 'ratio' | 'non-saturating'
+  /** What bounds D_I's slope, unless the run asks for another (`hyper.lipschitz`). */
+  readonly lipschitz: Lipschitz
   /** The recognition network R, and with it reconstruction (`wRec`) and the synthetic likelihood of reconstructions (`wSyn`). */
   readonly encoder: boolean
   /** The latent critic D_L, and with it the classifier estimate of KL(q‖p) (`wKl`). */
@@ -30,50 +32,47 @@ export interface ModelSwitches {
   readonly terms: { readonly rec: boolean; readonly syn: boolean; readonly pri: boolean; readonly kl: boolean }
 }
 
-export type ModelName = 'bms-vae-gan' | 'alpha-gan-sn' | 'alpha-gan' | 'bms-vae' | 'wae' | 'sn-gan'
+/**
+ * What bounds the slope of the data-space critic: spectral normalisation of every layer (K = 1; the paper's eq. 6), WGAN-GP's penalty on slopes other than 1 between
+ * real and generated points, or nothing.
+ */
+export type Lipschitz = 'spectral' | 'penalty' | 'none'
+
+export type ModelName = 'bms-vae-gan' | 'alpha-gan-sn' | 'alpha-gan' | 'bms-gan' | 'bms-vae' | 'wae' | 'sn-gan' | 'dcgan' | 'wgan-gp'
 
 const all = { rec: true, syn: true, pri: true, kl: true } as const
 
+/** Generator, encoder and both critics. */
+const hybrid = { score: 'ratio', encoder: true, latentCritic: true, terms: all } as const
+/** Encoder and generator without a critic of the data. */
+const autoEncoder = {
+  critic: 'none',
+  score: 'ratio',
+  lipschitz: 'none',
+  encoder: true,
+  latentCritic: true,
+  terms: { rec: true, syn: false, pri: false, kl: true },
+} as const
+/** Generator and critic alone. */
+const gan = { T: 1, encoder: false, latentCritic: false, draws: 'mean', terms: { rec: false, syn: false, pri: true, kl: false } } as const
+
 export const models: Readonly<Record<ModelName, ModelSwitches>> = {
   // The paper's eq. 7: best draw reconstructs, worst draw must look real. "BMS-GAN" in some of the paper's tables.
-  'bms-vae-gan': { title: 'BMS-VAE-GAN', T: 5, critic: 'hinge', spectralNorm: true, encoder: true, latentCritic: true, draws: 'best-worst', terms: all },
+  'bms-vae-gan': { ...hybrid, title: 'BMS-VAE-GAN', T: 5, critic: 'hinge', lipschitz: 'spectral', draws: 'best-worst' },
   // "Identical … except for best-of-many" [P]: one draw, or the mean of T for equal compute.
-  'alpha-gan-sn': { title: 'α-GAN + SN', T: 1, critic: 'hinge', spectralNorm: true, encoder: true, latentCritic: true, draws: 'mean', terms: all },
+  'alpha-gan-sn': { ...hybrid, title: 'α-GAN + SN', T: 1, critic: 'hinge', lipschitz: 'spectral', draws: 'mean' },
   // The paper's eq. 2: a classifier in place of the ratio estimator, no spectral norm.
-  'alpha-gan': { title: 'α-GAN', T: 1, critic: 'bce', spectralNorm: false, encoder: true, latentCritic: true, draws: 'mean', terms: all },
+  'alpha-gan': { ...hybrid, title: 'α-GAN', T: 1, critic: 'bce', lipschitz: 'none', draws: 'mean' },
+  // α-GAN with best of many and nothing else changed: the row of the paper's DCGAN table that carries no "+ SN".
+  'bms-gan': { ...hybrid, title: 'BMS-GAN', T: 5, critic: 'bce', lipschitz: 'none', draws: 'best-worst' },
   // Eq. 7 without D_I.
-  'bms-vae': {
-    title: 'BMS-VAE',
-    T: 5,
-    critic: 'none',
-    spectralNorm: false,
-    encoder: true,
-    latentCritic: true,
-    draws: 'best-worst',
-    terms: { rec: true, syn: false, pri: false, kl: true },
-  },
+  'bms-vae': { ...autoEncoder, title: 'BMS-VAE', T: 5, draws: 'best-worst' },
   // BMS-VAE with one draw: the adversarial Wasserstein auto-encoder.
-  wae: {
-    title: 'WAE',
-    T: 1,
-    critic: 'none',
-    spectralNorm: false,
-    encoder: true,
-    latentCritic: true,
-    draws: 'mean',
-    terms: { rec: true, syn: false, pri: false, kl: true },
-  },
-  // Generator and critic alone.
-  'sn-gan': {
-    title: 'SN-GAN',
-    T: 1,
-    critic: 'hinge',
-    spectralNorm: true,
-    encoder: false,
-    latentCritic: false,
-    draws: 'mean',
-    terms: { rec: false, syn: false, pri: true, kl: false },
-  },
+  wae: { ...autoEncoder, title: 'WAE', T: 1, draws: 'mean' },
+  'sn-gan': { ...gan, title: 'SN-GAN', critic: 'hinge', score: 'ratio', lipschitz: 'spectral' },
+  // The non-saturating game of Goodfellow et al., with the networks that `--arch dcgan` names.
+  dcgan: { ...gan, title: 'DCGAN', critic: 'bce', score: 'non-saturating', lipschitz: 'none' },
+  'wgan-gp': { ...gan, title: 'WGAN-GP', critic: 'wasserstein', score: 'ratio', lipschitz: 'penalty' },
 }
 
 /** Names that `modelName` accepts. */

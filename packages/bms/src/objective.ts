@@ -3,10 +3,11 @@
 import { relu, softplus, tensor, type Tensor } from '@bms/nn'
 import type { ModelSwitches } from './models.js'
 
-/** |x − x̂|ⁿ of every coordinate of every draw. x [B, n], generated [k·B, n] (draw-major) → [k, B, n]. */
+/** |x − x̂|ⁿ of every coordinate of every draw. x [B, …] of n values each, generated [k·B, …] (draw-major) → [k, B, n]. */
 export function deviations(x: Tensor, generated: Tensor, norm: 1 | 2): Tensor {
-  const [B, n] = x.shape as [number, number]
-  const difference = generated.reshape([-1, B, n]).sub(x)
+  const B = x.shape[0]!
+  const n = x.size / B
+  const difference = generated.reshape([-1, B, n]).sub(x.reshape([B, n]))
   return norm === 1 ? difference.abs() : difference.square()
 }
 
@@ -23,10 +24,11 @@ export const reconstructionLoss = (x: Tensor, generated: Tensor, norm: 1 | 2): T
 export const smallestDraw = (values: Tensor): Tensor => values.argmin(-2)
 
 /**
- * The generator's loss for being scored by the data-space critic: minus the raw score with hinge (a direct ratio estimate), α-GAN's ratio
- * loss −log D + log(1 − D) = −logit with a classifier.
+ * The generator's loss for being scored by the data-space critic. 'ratio': minus the score, which is a direct ratio estimate with hinge, α-GAN's
+ * −log D + log(1 − D) = −logit with a classifier, WGAN's −E D(G) with the difference of means. 'non-saturating': DCGAN's −log D.
  */
-export const syntheticLoss = (scores: Tensor): Tensor => scores.neg().mean()
+export const syntheticLoss = (scores: Tensor, form: ModelSwitches['score'] = 'ratio'): Tensor =>
+  (form === 'ratio' ? scores.neg() : softplus(scores.neg())).mean()
 
 /** KL(q‖p) by the latent critic: E −logit D_L(ẑ), or its non-saturating form. */
 export const klLoss = (logits: Tensor, form: 'ratio' | 'non-saturating'): Tensor => (form === 'ratio' ? logits.neg() : softplus(logits.neg())).mean()
@@ -50,10 +52,26 @@ export function sides(B: number, fakes: number): Sides {
 }
 
 /**
- * What a critic minimises on the scores [N, 1] of real and generated rows: hinge relu(1 ± s) (Algorithm 1), or binary cross-entropy softplus(± s), the
- * mean of each side. The latent critic's is the latter with prior samples as the real side (prior = 1, posterior = 0).
+ * What a critic minimises on the scores [N, 1] of real and generated rows: hinge relu(1 ± s) (Algorithm 1), binary cross-entropy softplus(± s), or WGAN's ± s, the
+ * mean of each side. The latent critic's is the second with prior samples as the real side (prior = 1, posterior = 0).
  */
 export const criticLoss = (scores: Tensor, { sign, weight }: Sides, kind: ModelSwitches['critic']): Tensor => {
   const signed = scores.mul(sign)
-  return (kind === 'hinge' ? relu(signed.add(1)) : softplus(signed)).mul(weight).sum()
+  const each = kind === 'hinge' ? relu(signed.add(1)) : kind === 'wasserstein' ? signed : softplus(signed)
+  return each.mul(weight).sum()
 }
+
+/** Norms [B] of a gradient with respect to points [B, …], one for each point. */
+export const slopes = (gradient: Tensor): Tensor => gradient.reshape([gradient.shape[0]!, -1]).norm(1)
+
+/** WGAN-GP's penalty E(‖∇D(x̄)‖ − 1)² on the gradient of the scores' sum with respect to points x̄ [B, …] between real and generated ones. */
+export const gradientPenalty = (gradient: Tensor): Tensor => slopes(gradient).sub(1).square().mean()
+
+/** Zero-centred penalty E‖∇D(x)‖² / 2 on real points ("R1"). */
+export const realPenalty = (gradient: Tensor): Tensor =>
+  gradient
+    .reshape([gradient.shape[0]!, -1])
+    .square()
+    .sum(1)
+    .mean()
+    .div(2)

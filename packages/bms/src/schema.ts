@@ -42,6 +42,20 @@ export function oneOf<T extends string | number>(...choices: readonly T[]): Fiel
   }
 }
 
+/** true or false. */
+export function flag(): Field<boolean> {
+  return {
+    describe: 'true or false',
+    read: (value) => (typeof value === 'boolean' ? value : undefined),
+    parse: (text) => (text === 'true' ? true : text === 'false' ? false : undefined),
+  }
+}
+
+/** What `of` takes, or null (in JSON; not on the command line). */
+export function orNull<T>(of: Field<T>): Field<T | null> {
+  return { describe: of.describe, read: (value) => (value === null ? null : of.read(value)), parse: of.parse }
+}
+
 /** A list of `min` to `max` values of one kind; on the command line, separated by commas. */
 export function list<T>(of: Field<T>, min: number, max: number): Field<T[]> {
   const every = (values: readonly (T | undefined)[]) =>

@@ -1,14 +1,36 @@
 // One iteration of the paper's Algorithm 1: generator and encoder jointly, then the data-space critic, then the latent
 // critic. The draws are chosen in a pass without gradients; only the chosen ones are passed through again with them,
 // which gives the same gradient (the minimum has the gradient of its argument) at the cost of two draws instead of T.
-import { arange, cat, grad, indexSelect, noGrad, optim, randn, stack, type Tensor } from '@bms/nn'
-import type { HyperParameters } from './config.js'
+//
+// With batch norm in the generator the passes normalise thus. The pass with gradients (chosen draws and prior samples together) by
+// its own batch, and it alone moves the running statistics, by which samples are drawn later. The pass that chooses by its own
+// batches of `drawsPerPass` draws of each point; its outputs are compared with each other only. A test holds both.
+import { arange, cat, grad, indexSelect, nn, noGrad, optim, rand, randn, stack, type Tensor } from '@bms/nn'
+import type { ObjectiveHyper } from './config/run.js'
 import type { ModelSwitches } from './models.js'
-import type { Networks } from './networks.js'
-import { criticLoss, klLoss, reconstructionErrors, reconstructionLoss, type Sides, sides, smallestDraw, syntheticLoss } from './objective.js'
+import type { Networks } from './networks/networks.js'
+import {
+  criticLoss,
+  gradientPenalty,
+  klLoss,
+  realPenalty,
+  reconstructionErrors,
+  reconstructionLoss,
+  type Sides,
+  sides,
+  slopes,
+  smallestDraw,
+  syntheticLoss,
+} from './objective.js'
 
-/** Losses of a step, unweighted, each one number; those that the model has. */
-export type StepLosses = { rec?: Tensor; syn?: Tensor; pri?: Tensor; kl?: Tensor; critic?: Tensor; latent?: Tensor }
+/** Losses of a step, unweighted, each one number; those that the model has. `penalty` is part of the critic's. */
+export type StepLosses = { rec?: Tensor; syn?: Tensor; pri?: Tensor; kl?: Tensor; critic?: Tensor; penalty?: Tensor; latent?: Tensor }
+
+/**
+ * Lengths of gradients, weights included: of `rec`, `syn` and `pri` at the generated data and of `kl` at the codes, as a mean over points of what a point's own
+ * loss has there; of `critic` and `latent` over all their parameters.
+ */
+export type StepNorms = { rec?: Tensor; syn?: Tensor; pri?: Tensor; kl?: Tensor; critic?: Tensor; latent?: Tensor }
 
 export interface Optimisers {
   generator: optim.Adam
@@ -17,7 +39,7 @@ export interface Optimisers {
 }
 
 /** The optimisers of a model's networks: one for G and R together, as the paper trains them. */
-export function buildOptimisers(nets: Networks, h: HyperParameters): Optimisers {
+export function buildOptimisers(nets: Networks, h: ObjectiveHyper): Optimisers {
   const { betas } = h
   return {
     generator: new optim.Adam([...nets.G.parameters(), ...(nets.R?.parameters() ?? [])], { lr: h.lr, betas }),
@@ -31,17 +53,31 @@ export interface StepContext {
   nets: Networks
   optimisers: Optimisers
   model: ModelSwitches
-  hyper: HyperParameters
+  hyper: ObjectiveHyper
   batch: number
   /** Draws for each point. */
   T: number
+  /** Draws that the pass which chooses takes at once. */
+  drawsPerPass: number
+  /** Factor on losses in the backward passes, 1 but for f16. */
+  lossScale: number
+  /** Tell lengths of gradients as well. */
+  norms: boolean
   /** Row numbers 0…B-1, i32. */
   rows: Tensor
   criticSides: Sides
   latentSides: Sides
 }
 
-export function stepContext(nets: Networks, optimisers: Optimisers, model: ModelSwitches, hyper: HyperParameters, batch: number, T: number): StepContext {
+export function stepContext(
+  nets: Networks,
+  optimisers: Optimisers,
+  model: ModelSwitches,
+  hyper: ObjectiveHyper,
+  batch: number,
+  T: number,
+  options: { drawsPerPass?: number; lossScale?: number; norms?: boolean } = {},
+): StepContext {
   const fakes = nets.R ? 2 : 1
   return {
     nets,
@@ -50,14 +86,28 @@ export function stepContext(nets: Networks, optimisers: Optimisers, model: Model
     hyper,
     batch,
     T,
+    drawsPerPass: Math.min(T, options.drawsPerPass ?? T),
+    lossScale: options.lossScale ?? 1,
+    norms: options.norms ?? false,
     rows: arange(0, batch, 1, { dtype: 'i32' }),
     criticSides: sides(batch, fakes),
     latentSides: sides(batch, 1),
   }
 }
 
-/** Fresh noise for a step: T draws for each point and, last, the prior samples: [T + 1, B, latent] (without an encoder [1, B, latent]). */
-export const drawNoise = (c: StepContext): Tensor => randn([c.model.encoder ? c.T + 1 : 1, c.batch, c.hyper.latent])
+/** The random numbers of a step. */
+export interface Noise {
+  /** N(0, 1): T draws for each point and, last, the prior samples: [T + 1, B, latent] (without an encoder [1, B, latent]). */
+  codes: Tensor
+  /** Uniform in [0, 1): where between a real and a generated point the penalty is taken. [B]; only where there is one. */
+  mix: Tensor | null
+}
+
+/** Fresh noise for a step. */
+export const drawNoise = (c: StepContext): Noise => ({
+  codes: randn([c.model.encoder ? c.T + 1 : 1, c.batch, c.hyper.latent]),
+  mix: c.hyper.lipschitz === 'penalty' ? rand([c.batch]) : null,
+})
 
 /** What the generator's step leaves for the critics, without gradient. */
 export interface GeneratorStep {
@@ -68,6 +118,8 @@ export interface GeneratorStep {
   fakes: Tensor[]
   /** Prior samples and a posterior draw for each point, [2B, latent], for D_L. */
   latents: Tensor | null
+  /** Where lengths of gradients are told: generated data with the rows of each term, and posterior codes. */
+  at: { generated: Tensor; scored: number; prior: number; rec: Tensor | null; posterior: Tensor | null }
 }
 
 interface Posterior {
@@ -80,14 +132,23 @@ const codes = (q: Posterior, noise: Tensor): Tensor => q.deviation.mul(noise).ad
 
 /** The pass without gradients: noise [k, B, latent] of the best and (with a critic) the worst draw, and reconstructions from each first draw. */
 function chooseDraws(c: StepContext, x: Tensor, q: Posterior, draws: Tensor): { noise: Tensor; reconstruction: Tensor } {
-  const { nets, hyper, batch: B, T } = c
+  const { nets, hyper, batch: B, T, drawsPerPass } = c
   return noGrad(() => {
-    const generated = nets.G.forward(codes(q, draws))
-    const values = [reconstructionErrors(x, generated, hyper.recNorm)]
-    if (nets.D && hyper.wSyn !== 0) values.push(nets.D.scores(generated, [T * B])[0]!.reshape([T, B]))
+    const errors: Tensor[] = []
+    const scores: Tensor[] = []
+    let reconstruction: Tensor | undefined
+    for (let from = 0; from < T; from += drawsPerPass) {
+      const k = Math.min(drawsPerPass, T - from)
+      const generated = nn.keepingStatistics(nets.G, () => nets.G.forward(codes(q, draws.narrow(0, from, k))))
+      reconstruction ??= generated.narrow(0, 0, B)
+      errors.push(reconstructionErrors(x, generated, hyper.recNorm))
+      if (nets.D && hyper.wSyn !== 0) scores.push(nets.D.scores(generated, [k * B])[0]!.reshape([k, B]))
+    }
+    const joined = (parts: Tensor[]): Tensor => (parts.length === 1 ? parts[0]! : cat(parts))
+    const values = [joined(errors), ...(scores.length > 0 ? [joined(scores)] : [])]
     const chosen = smallestDraw(stack(values))
     const rows = chosen.mul(B).add(c.rows).reshape([-1])
-    return { noise: indexSelect(draws.reshape([T * B, hyper.latent]), 0, rows).reshape([-1, B, hyper.latent]), reconstruction: generated.narrow(0, 0, B) }
+    return { noise: indexSelect(draws.reshape([T * B, hyper.latent]), 0, rows).reshape([-1, B, hyper.latent]), reconstruction: reconstruction! }
   })
 }
 
@@ -104,8 +165,8 @@ export function generatorStep(c: StepContext, x: Tensor, noise: Tensor): Generat
   const total = (): Tensor => weighted.reduce((a, b) => a.add(b))
   if (!R) {
     const generated = G.forward(noise.reshape([B, h.latent]))
-    add('pri', h.wPri, syntheticLoss(D!.scores(generated, [B])[0]!))
-    return { terms, total: total(), fakes: [generated.detach()], latents: null }
+    add('pri', h.wPri, syntheticLoss(D!.scores(generated, [B])[0]!, model.score))
+    return { terms, total: total(), fakes: [generated.detach()], latents: null, at: { generated, scored: 0, prior: 0, rec: null, posterior: null } }
   }
   const draws = noise.narrow(0, 0, T)
   const prior = noise.narrow(0, T, 1).reshape([B, h.latent])
@@ -127,49 +188,122 @@ export function generatorStep(c: StepContext, x: Tensor, noise: Tensor): Generat
   if (D) {
     const scored = only ? parts[1]! : generated
     const [synthetic, real] = D.scores(scored, [(k - only) * B, B]) as [Tensor, Tensor]
-    add('syn', h.wSyn, syntheticLoss(synthetic))
-    add('pri', h.wPri, syntheticLoss(real))
+    add('syn', h.wSyn, syntheticLoss(synthetic, model.score))
+    add('pri', h.wPri, syntheticLoss(real, model.score))
     priorData = generated.detach().narrow(0, k * B, B)
   }
   if (L) add('kl', h.wKl, klLoss(L.forward(posterior), h.kl))
   const reconstruction = chosen?.reconstruction ?? generated.detach().narrow(0, 0, B)
-  return { terms, total: total(), fakes: D ? [reconstruction, priorData!] : [], latents: all.detach().narrow(0, k * B, 2 * B) }
+  return {
+    terms,
+    total: total(),
+    fakes: D ? [reconstruction, priorData!] : [],
+    latents: all.detach().narrow(0, k * B, 2 * B),
+    at: { generated, scored: only * B, prior: k * B, rec: h.wRec === 0 ? null : terms.rec!.mul(h.wRec), posterior: L ? posterior : null },
+  }
+}
+
+/** Gradients of a loss, through the loss scale. Some networks have no part in some sums (ablations). */
+function gradients(c: StepContext, loss: Tensor, inputs: readonly Tensor[]): (Tensor | null)[] {
+  if (c.lossScale === 1) return grad(loss, inputs, { allowUnused: true })
+  return grad(loss.mul(c.lossScale), inputs, { allowUnused: true }).map((g) => g && g.div(c.lossScale))
+}
+
+/** Length of the gradient of all parameters together. */
+const lengthOf = (gradient: readonly (Tensor | null)[]): Tensor =>
+  stack(gradient.flatMap((g) => (g ? [g.square().sum()] : [])))
+    .sum()
+    .sqrt()
+
+/** Lengths of the generator's terms, from the gradient of the whole at the generated data and at the posterior codes. */
+function generatorNorms(B: number, { terms, at }: GeneratorStep, rec: Tensor | null, generated: Tensor | null, posterior: Tensor | null): StepNorms {
+  const rows = (gradient: Tensor, from: number, to: number): Tensor => slopes(gradient.narrow(0, from, to - from)).sum()
+  const norms: StepNorms = {}
+  if (terms.rec && rec) norms.rec = slopes(rec).sum()
+  const scores = generated && rec ? generated.sub(rec) : generated
+  if (scores && terms.syn) norms.syn = rows(scores, at.scored, at.prior)
+  if (scores && terms.pri) norms.pri = rows(scores, at.prior, at.prior + B)
+  if (posterior && terms.kl) norms.kl = slopes(posterior).sum()
+  return norms
+}
+
+/** Step B: the data-space critic on real points and `fakes`. */
+function criticStep(c: StepContext, x: Tensor, fakes: readonly Tensor[], mix: Tensor | null): { losses: Pick<StepLosses, 'critic' | 'penalty'>; norm: Tensor | null } {
+  const { nets, optimisers, hyper: h, model, batch: B } = c
+  const D = nets.D!
+  D.train()
+  const real = h.r1 > 0 ? x.detach().requiresGrad_() : x
+  const scores = D.joined([real, ...fakes])
+  const losses: Pick<StepLosses, 'critic' | 'penalty'> = {}
+  let total = criticLoss(scores, c.criticSides, model.critic)
+  if (h.r1 > 0) {
+    // Differentiated once more by the critic's weights.
+    losses.penalty = realPenalty(grad(scores.narrow(0, 0, B).sum(), real, { createGraph: true })).mul(h.r1)
+    total = total.add(losses.penalty)
+  }
+  if (mix) {
+    const between = interpolates(x, fakes, mix)
+    const slope = grad(D.scores(between, [B])[0]!.sum(), between, { createGraph: true })
+    losses.penalty = gradientPenalty(slope).mul(h.gp)
+    total = total.add(losses.penalty)
+  }
+  losses.critic = total
+  const gradient = gradients(c, total, optimisers.critic!.params)
+  optimisers.critic!.step(gradient)
+  return { losses, norm: c.norms ? lengthOf(gradient) : null }
+}
+
+/** Points between each real point and a generated one: the first half of the batch looks to reconstructions where there are some, the rest to prior samples. */
+function interpolates(x: Tensor, fakes: readonly Tensor[], mix: Tensor): Tensor {
+  const B = x.shape[0]!
+  const half = B >> 1
+  const partner = fakes.length === 1 || half === 0 ? fakes.at(-1)! : cat([fakes[0]!.narrow(0, 0, half), fakes[1]!.narrow(0, half, B - half)])
+  const weight = mix.reshape(x.shape.map((_, d) => (d === 0 ? B : 1)))
+  return partner.add(x.sub(partner).mul(weight)).detach().requiresGrad_()
 }
 
 /**
- * A whole iteration on a batch x [B, n]: updates the networks in place. Meant to be compiled; all that changes from step to step (weights, moments,
+ * A whole iteration on a batch x [B, …]: updates the networks in place. Meant to be compiled; all that changes from step to step (weights, moments,
  * learning rates, power iteration vectors, noise) is data on the device.
  */
-export function trainStep(c: StepContext, x: Tensor, noise: Tensor): StepLosses {
-  const { nets, optimisers: opt, hyper: h, model } = c
+export function trainStep(c: StepContext, x: Tensor, noise: Noise): { losses: StepLosses; norms: StepNorms } {
+  const { nets, optimisers: opt } = c
   const { D, L } = nets
   D?.eval()
-  const a = generatorStep(c, x, noise)
+  const a = generatorStep(c, x, noise.codes)
   const losses: StepLosses = { ...a.terms }
-  // Without some of the weights (ablations) one of the two networks has no part in the sum.
-  opt.generator.step(grad(a.total, opt.generator.params, { allowUnused: true }))
-  if (D && opt.critic) {
-    D.train()
-    const real = h.r1 > 0 ? x.detach().requiresGrad_() : x
-    const [scores] = D.scores(cat([real, ...a.fakes]), [c.batch * (1 + a.fakes.length)]) as [Tensor]
-    losses.critic = criticLoss(scores, c.criticSides, model.critic)
-    let total = losses.critic
-    if (h.r1 > 0) {
-      // ‖∇ₓ D‖² on real data, differentiated once more by the critic's weights.
-      const slope = grad(scores.narrow(0, 0, c.batch).sum(), real, { createGraph: true })
-      total = total.add(
-        slope
-          .square()
-          .sum(1)
-          .mean()
-          .mul(h.r1 / 2),
-      )
-    }
-    opt.critic.step(grad(total, opt.critic.params))
+  const norms: StepNorms = {}
+  const params = opt.generator.params
+  // Reconstruction and score may share rows of data; the first reaches them without a network between.
+  const rec = c.norms && a.at.rec ? grad(a.at.rec, a.at.generated, { retainGraph: true }) : null
+  const watched = c.norms ? [a.at.generated, ...(a.at.posterior ? [a.at.posterior] : [])] : []
+  const gradient = gradients(c, a.total, [...params, ...watched])
+  if (c.norms) Object.assign(norms, generatorNorms(c.batch, a, rec, gradient[params.length] ?? null, gradient[params.length + 1] ?? null))
+  opt.generator.step(gradient.slice(0, params.length))
+  if (D) {
+    const b = criticStep(c, x, a.fakes, noise.mix)
+    Object.assign(losses, b.losses)
+    if (b.norm) norms.critic = b.norm
   }
   if (L && opt.latent && a.latents) {
     losses.latent = criticLoss(L.forward(a.latents), c.latentSides, 'bce')
-    opt.latent.step(grad(losses.latent, opt.latent.params))
+    const latentGradient = gradients(c, losses.latent, opt.latent.params)
+    opt.latent.step(latentGradient)
+    if (c.norms) norms.latent = lengthOf(latentGradient)
   }
-  return losses
+  return { losses, norms }
+}
+
+/** A step of the data-space critic alone, for models that take several for each of the generator's (`nCritic`). */
+export function criticOnlyStep(c: StepContext, x: Tensor, noise: Noise): Pick<StepLosses, 'critic' | 'penalty'> {
+  const { nets, batch: B, hyper: h, T } = c
+  const fakes = noGrad(() =>
+    nn.keepingStatistics(nets.G, () => {
+      const prior = noise.codes.narrow(0, nets.R ? T : 0, 1).reshape([B, h.latent])
+      if (!nets.R) return [nets.G.forward(prior)]
+      const q = nn.keepingStatistics(nets.R, () => nets.R!.forward(x))
+      return nets.G.forward(cat([codes(q, noise.codes.narrow(0, 0, 1)), prior])).split(B)
+    }),
+  )
+  return criticStep(c, x, fakes, noise.mix).losses
 }

@@ -3,6 +3,7 @@ import { ArgumentError, conv2d, convTranspose2d, type Pair, rand, type Sides, ty
 import { checkCount, checkNames } from '../check.js'
 import { Module } from './module.js'
 import { newParameter, type Parameter } from './parameter.js'
+import { castFor } from './precision.js'
 
 export type PaddingMode = 'zeros' | 'reflect' | 'replicate' | 'circular'
 
@@ -102,9 +103,11 @@ export class Conv2d extends Convolution {
 
   override forward(x: Tensor): Tensor {
     const { stride, dilation, groups, padding, paddingMode } = this
-    if (paddingMode === 'zeros' || typeof padding === 'string') return conv2d(x, this.weight, this.bias, { stride, dilation, groups, padding })
+    const weight = castFor(x, this.weight)
+    const bias = castFor(x, this.bias)
+    if (paddingMode === 'zeros' || typeof padding === 'string') return conv2d(x, weight, bias, { stride, dilation, groups, padding })
     const [y, w] = padding
-    return conv2d(x.pad([w, w, y, y], { mode: paddingMode }), this.weight, this.bias, { stride, dilation, groups })
+    return conv2d(x.pad([w, w, y, y], { mode: paddingMode }), weight, bias, { stride, dilation, groups })
   }
 
   override extraRepr(): string {
@@ -133,7 +136,7 @@ export class ConvTranspose2d extends Convolution {
 
   override forward(x: Tensor): Tensor {
     const { stride, padding, outputPadding, dilation, groups } = this
-    return convTranspose2d(x, this.weight, this.bias, { stride, padding, outputPadding, dilation, groups })
+    return convTranspose2d(x, castFor(x, this.weight), castFor(x, this.bias), { stride, padding, outputPadding, dilation, groups })
   }
 
   override extraRepr(): string {

@@ -4,11 +4,15 @@ import { checkCount, checkNames, pythonFlag } from '../check.js'
 import { uniform_ } from './init.js'
 import { Module } from './module.js'
 import { newParameter, type Parameter } from './parameter.js'
+import { castFor } from './precision.js'
 
 /** U(-bound, bound), as a parameter. */
 const uniformParameter = (shape: readonly number[], bound: number): Parameter => newParameter(() => uniform_(zeros(shape), -bound, bound))
 
-/** y = x·weightᵀ + bias. x: [..., inFeatures]; y: [..., outFeatures]; weight: [outFeatures, inFeatures]. Both start as U(-1/√inFeatures, 1/√inFeatures). */
+/**
+ * y = x·weightᵀ + bias. x: [..., inFeatures]; y: [..., outFeatures]; weight: [outFeatures, inFeatures]. Both start as U(-1/√inFeatures, 1/√inFeatures). An f16 input is
+ * multiplied by the weight in f16.
+ */
 export class Linear extends Module {
   weight: Parameter
   bias: Parameter | null
@@ -33,7 +37,8 @@ export class Linear extends Module {
       throw new ShapeError('Linear', `the last dim of the input must be ${this.inFeatures} (inFeatures), got ${formatShape(x.shape)}`, { shape: x.shape })
     }
     const flat = x.ndim === 2 ? x : x.reshape([-1, this.inFeatures])
-    const { weight, bias } = this
+    const weight = castFor(x, this.weight)
+    const bias = castFor(x, this.bias)
     const product = flat.matmul(weight.t())
     const out = bias ? product.add(bias) : product
     return x.ndim === 2 ? out : out.reshape([...x.shape.slice(0, -1), this.outFeatures])

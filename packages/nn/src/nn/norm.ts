@@ -30,6 +30,8 @@ abstract class BatchNorm extends Module {
   declare running_mean: Tensor | null
   declare running_var: Tensor | null
   declare num_batches_tracked: Tensor | null
+  /** Set by `keepingStatistics`. */
+  protected tracking = true
 
   constructor(
     readonly numFeatures: number,
@@ -72,7 +74,7 @@ abstract class BatchNorm extends Module {
         x,
         [...x.shape.keys()].filter((d) => d !== 1),
       )
-      if (this.training && running_mean && running_var) noGrad(() => this.track(mean, variance, count))
+      if (this.training && this.tracking && running_mean && running_var) noGrad(() => this.track(mean, variance, count))
     } else {
       mean = running_mean.reshape(shape)
       variance = running_var.reshape(shape)
@@ -80,6 +82,17 @@ abstract class BatchNorm extends Module {
     const out = x.sub(mean).mul(variance.add(this.eps).rsqrt())
     const scaled = weight ? out.mul(weight.reshape(shape)) : out
     return sameType(bias ? scaled.add(bias.reshape(shape)) : scaled, x)
+  }
+
+  /** Runs `fn` with the running statistics of some layers left as they are. */
+  static keeping<R>(layers: readonly BatchNorm[], fn: () => R): R {
+    const before = layers.map((layer) => layer.tracking)
+    for (const layer of layers) layer.tracking = false
+    try {
+      return fn()
+    } finally {
+      for (const [i, layer] of layers.entries()) layer.tracking = before[i]!
+    }
   }
 
   /** Moves the running statistics, on the device. */
@@ -115,6 +128,17 @@ export class BatchNorm2d extends BatchNorm {
   constructor(numFeatures: number, options: BatchNormOptions = {}) {
     super(numFeatures, options, 'BatchNorm2d', { 4: '[N, C, H, W]' })
   }
+}
+
+/**
+ * Runs `fn` with the running statistics of all batch norms in `module` left as they are: in training mode they normalise by the batch as ever. For passes that
+ * should not count, as those that only choose among samples.
+ */
+export function keepingStatistics<R>(module: Module, fn: () => R): R {
+  return BatchNorm.keeping(
+    module.modules().filter((m): m is BatchNorm => m instanceof BatchNorm),
+    fn,
+  )
 }
 
 export interface LayerNormOptions {

@@ -1,95 +1,100 @@
 // A run of training without files or screen: networks, optimisers and random state of a configuration, advanced step by
-// step, evaluated, saved and restored bit for bit. The command line and a web page drive the same class.
+// step, saved and restored bit for bit. What belongs to points or to images is in the classes built on this one. The command line and a
+// web page drive the same classes.
 import {
   AnomalyError,
   BmsError,
-  compile,
   type Compiled,
-  currentDevice,
+  compile,
   type Device,
   isAnomalyEnabled,
   keep,
   loadSafetensors,
   noGrad,
   optim,
-  randn,
   saveSafetensors,
   type Tensor,
 } from '@bms/nn'
-import { checkpointTexts, compareTensors, readCheckpoint, refuse } from './checkpoint.js'
-import type { RunConfig } from './config.js'
-import { type Mixture, mixture } from './data/mixtures.js'
-import { mixtureSampler } from './data/sampler.js'
-import { type ModesAndQuality, modesAndQuality } from './metrics/modes.js'
-import { type ModelSwitches, models } from './models.js'
-import { buildNetworks, mlp, type Networks } from './networks.js'
-import { buildOptimisers, drawNoise, type Optimisers, type StepContext, stepContext, type StepLosses, trainStep } from './step.js'
-import { nn } from '@bms/nn'
+import { checkpointTexts, compareTensors, readCheckpoint, refuse } from '../checkpoint.js'
+import type { RunConfig } from '../config.js'
+import { type ModelSwitches, models } from '../models.js'
+import type { Networks } from '../networks/networks.js'
+import {
+  buildOptimisers,
+  criticOnlyStep,
+  drawNoise,
+  type Noise,
+  type Optimisers,
+  type StepContext,
+  type StepLosses,
+  type StepNorms,
+  stepContext,
+  trainStep,
+} from '../step.js'
 
-/** Losses of a step on the host, by name. */
-export type LossValues = Partial<Record<keyof StepLosses, number>>
+/** Losses of a step on the host, by name; lengths of gradients as `grad_` and the term's name. */
+export type LossValues = Partial<Record<keyof StepLosses | `grad_${keyof StepNorms}`, number>>
 
-const HOW_TO_FIND = 'bms train … --anomaly (in code: detectAnomaly) names the op where it began'
+export const HOW_TO_FIND = 'bms train … --anomaly (in code: detectAnomaly) names the op where it began'
 
 /** Steps between waits for the device, so that the queue stays short and the process answers. */
 const STEPS_IN_FLIGHT = 20
 
-/** Where the batch and the noise of a step come from. Called once, when the step is recorded: what changes from step to step is data on the device. */
-export interface Sources {
-  /** `size` points [size, 2], scaled to a root mean square of 1. */
-  data: (size: number) => Tensor
-  /** Noise as `drawNoise` gives it. */
-  noise: (context: StepContext) => Tensor
-}
+/** Where the noise of a step comes from, unless it is drawn from the device's random stream. Called when a step is recorded: what changes from step to step is data on the device. */
+export type NoiseSource = (context: StepContext) => Noise
 
-export class Training {
+type StepResult = { losses: StepLosses; norms: StepNorms }
+
+export abstract class Training<C extends RunConfig = RunConfig> {
   /** Steps done. */
   step = 0
-  readonly mixture: Mixture
   readonly switches: ModelSwitches
   readonly nets: Networks
   readonly optimisers: Optimisers
   readonly ema: optim.EMA
-  private readonly average: nn.Sequential
-  private readonly compiled: Compiled<[], StepLosses>
-  private readonly samplers = new Map<number, Compiled<[], Tensor>>()
-  private losses: StepLosses | null = null
+  /** Steps are waited for after this many, so that the queue stays short and the process answers. */
+  protected inFlight = STEPS_IN_FLIGHT
+  protected abstract readonly compiled: Compiled<Tensor[], StepResult>
+  private losses: StepResult | null = null
 
-  /** Builds the networks from the configuration's seed on the current device. Batches and noise are drawn from the device's random stream unless `sources` says otherwise. */
-  constructor(
-    readonly config: RunConfig,
-    readonly device: Device = currentDevice(),
-    sources: Partial<Sources> = {},
+  /** Builds the networks from the configuration's seed on the device. */
+  protected constructor(
+    readonly config: C,
+    readonly device: Device,
+    build: () => Networks,
   ) {
-    const { hyper, batch, T } = config
-    this.mixture = mixture(config.dataset)
     this.switches = models[config.model]
     device.random.manualSeed(config.seed)
-    this.nets = buildNetworks(2, hyper, this.switches)
-    this.optimisers = buildOptimisers(this.nets, hyper)
-    this.ema = new optim.EMA(this.nets.G, { decay: hyper.emaDecay, warmup: true })
-    this.average = mlp(hyper.latent, hyper.hiddenG, 2, () => new nn.ReLU())
-    const { data = mixtureSampler(this.mixture), noise = drawNoise } = sources
-    const context = stepContext(this.nets, this.optimisers, this.switches, hyper, batch, T)
-    this.compiled = compile(() => {
-      const losses = trainStep(context, data(batch), noise(context))
-      this.ema.update()
-      return losses
-    })
+    this.nets = build()
+    this.optimisers = buildOptimisers(this.nets, config.hyper)
+    this.ema = new optim.EMA(this.nets.G, { decay: config.hyper.emaDecay, warmup: true })
+  }
+
+  /** The compiled step on batches from `batch`, and the one of the critic alone. */
+  protected compileSteps<A extends Tensor[]>(context: StepContext, batch: (...inputs: A) => Tensor, noise: NoiseSource = drawNoise) {
+    return {
+      whole: compile((...inputs: A) => {
+        const result = trainStep(context, batch(...inputs), noise(context))
+        this.ema.update()
+        return result
+      }),
+      criticOnly: compile((...inputs: A) => criticOnlyStep(context, batch(...inputs), noise(context))),
+    }
   }
 
   /** Makes the step's pipelines in parallel; the first `advance` would make them one by one. */
-  prepare(): Promise<void> {
-    return this.compiled.prepare()
-  }
+  abstract prepare(): Promise<void>
+
+  /** Trains one step: what `advance` does between setting the step sizes and counting. */
+  protected abstract iterate(): StepResult | Promise<StepResult>
 
   /** Dispatches, memory and arithmetic of a step. */
-  stats(): ReturnType<Compiled<[], StepLosses>['stats']> {
+  stats(): ReturnType<Compiled<Tensor[], StepResult>['stats']> {
     return this.compiled.stats()
   }
 
   /** Time of each kernel of a step; trains one step. */
-  profile(): ReturnType<Compiled<[], StepLosses>['profile']> {
+  profile(): ReturnType<Compiled<Tensor[], StepResult>['profile']> {
     return this.compiled.profile()
   }
 
@@ -98,14 +103,15 @@ export class Training {
     return this.compiled.toString()
   }
 
-  /** Trains one step; returns at once, the device works on. */
-  advance(): void {
+  /** Trains one step. The device works on after it. */
+  async advance(): Promise<void> {
     const { hyper, steps } = this.config
     const rate = hyper.decay === 'linear' ? Math.max(0, 1 - this.step / steps) : 1
     this.optimisers.generator.lr = hyper.lr * rate
     if (this.optimisers.critic) this.optimisers.critic.lr = hyper.lrD * rate
     if (this.optimisers.latent) this.optimisers.latent.lr = hyper.lrL * rate
-    this.losses = this.compiled()
+    const made = this.iterate()
+    this.losses = made instanceof Promise ? await made : made
     this.step++
   }
 
@@ -113,9 +119,9 @@ export class Training {
   async advanceBy(count: number, stop: () => boolean = () => false): Promise<void> {
     const end = Math.min(this.step + count, this.config.steps)
     while (this.step < end && !stop()) {
-      this.advance()
+      await this.advance()
       // While a NaN is looked for, each step by itself: the error can say which.
-      if (this.step % STEPS_IN_FLIGHT === 0 || isAnomalyEnabled()) await this.sync()
+      if (this.step % this.inFlight === 0 || isAnomalyEnabled()) await this.sync()
     }
     await this.sync()
   }
@@ -129,60 +135,39 @@ export class Training {
     }
   }
 
-  /** Losses of the last step. Throws a BmsError when one is not finite: the run has diverged. */
+  /** Losses (and lengths of gradients) of the last step. Throws a BmsError `DIVERGED` when one is not finite. */
   async lossValues(): Promise<LossValues> {
     const out: LossValues = {}
-    for (const [name, loss] of Object.entries(this.losses ?? {})) {
+    const { losses, norms } = this.losses ?? { losses: {}, norms: {} }
+    const named = [...Object.entries(losses), ...Object.entries(norms).map(([name, norm]) => [`grad_${name}`, norm] as const)]
+    for (const [name, loss] of named) {
       const value = await loss.item()
       if (!Number.isFinite(value)) {
+        const what = name.startsWith('grad_') ? `the gradient of "${name.slice(5)}"` : `the loss "${name}"`
         throw new BmsError(
           'DIVERGED',
-          `the loss "${name}" is ${value} at step ${this.step}; lower the learning rates (lr, lrD, lrL) or the weights and start again from the last checkpoint; ${HOW_TO_FIND}`,
+          `${what} is ${value} at step ${this.step}; lower the learning rates (lr, lrD, lrL) or the weights and start again from the last checkpoint; ${HOW_TO_FIND}`,
           { term: name, step: this.step },
         )
       }
-      out[name as keyof StepLosses] = value
+      out[name as keyof LossValues] = value
     }
     return out
   }
 
-  /**
-   * Samples of the averaged generator in the data's own coordinates, [n, 2] row-major. The numbers depend on `seed` alone and leave the
-   * training's random stream untouched.
-   */
-  async sample(n: number, seed: number): Promise<Float32Array> {
+  /** Runs `fn` with the device's random stream at `seed`, and puts it back where it was: what is drawn meanwhile leaves the training's numbers untouched. */
+  protected async apart<R>(seed: number, fn: () => Promise<R>): Promise<R> {
     const { random } = this.device
-    let sampler = this.samplers.get(n)
-    if (!sampler) {
-      const { latent } = this.config.hyper
-      sampler = compile(() => noGrad(() => this.average.forward(randn([n, latent])).mul(this.mixture.rms)))
-      this.samplers.set(n, sampler)
-    }
-    this.ema.copyTo(this.average)
     const before = random.snapshot()
     random.manualSeed(seed)
     try {
-      return (await sampler().data()) as Float32Array
+      return await fn()
     } finally {
       random.restore(before)
     }
   }
 
-  /** Modes and HQ% of samples of the averaged generator. */
-  async evaluate(n = this.config.hyper.evalSamples): Promise<{ samples: Float32Array; report: ModesAndQuality }> {
-    const samples = await this.sample(n, evaluationSeed(this.config.seed))
-    const report = modesAndQuality(samples, this.mixture)
-    if (report.nonFinite > 0) {
-      throw new BmsError(
-        'DIVERGED',
-        `${report.nonFinite} of ${n} samples are not finite at step ${this.step}: the generator has diverged; lower the learning rates (lr, lrD, lrL) and start again from the last checkpoint; ${HOW_TO_FIND}`,
-        { term: 'samples', step: this.step },
-      )
-    }
-    return { samples, report }
-  }
-
-  private state(): Record<string, Tensor> {
+  protected state(): Record<string, Tensor> {
     const { nets, optimisers } = this
     const parts: Record<string, Record<string, Tensor> | undefined> = {
       G: nets.G.stateDict(),

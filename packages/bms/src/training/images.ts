@@ -1,0 +1,177 @@
+// Training on images: batches come from a loader, one for each step by its number; samples and reconstructions are images.
+import { BmsError, type Compiled, compile, currentDevice, type Device, noGrad, randn, type Tensor, tensor, zeros } from '@bms/nn'
+import type { ImageConfig } from '../config.js'
+import { models } from '../models.js'
+import { imageGenerator, imageNetworks } from '../networks/images.js'
+import type { Generator } from '../networks/networks.js'
+import { stepContext } from '../step.js'
+import { type NoiseSource, Training } from './training.js'
+
+/** Where batches come from: `next(k)` is the k-th, [batch, 3, 32, 32] in [-1, 1], the same whenever it is asked for. `imageLoader` makes one. */
+export interface BatchSource {
+  next(step: number): Promise<Float32Array>
+}
+
+/** Bytes that a run holds on the device. */
+export interface MemoryPlan {
+  /** Intermediates of a step as planned, and as if none shared memory. */
+  arena: number
+  unshared: number
+  /** Batch, losses and other results of the step. */
+  results: number
+  /** Weights, moments, averages. */
+  state: number
+}
+
+/** Images that pass through the networks at once when samples are drawn. */
+const SAMPLE_BATCH = 100
+/** A step takes long enough for its losses to be waited for. */
+const STEPS_IN_FLIGHT = 2
+
+/** Of an image [3, 32, 32]. */
+export const imageShape = [3, 32, 32] as const
+export const imageSize = 3 * 32 * 32
+
+export class ImageTraining extends Training<ImageConfig> {
+  protected readonly compiled: ReturnType<typeof this.compileSteps<[Tensor]>>['whole']
+  private readonly criticOnly: ReturnType<typeof this.compileSteps<[Tensor]>>['criticOnly']
+  /** A generator that holds the averaged weights, in eval mode. */
+  readonly average: Generator
+  private readonly samplers = new Map<number, Compiled<[], Tensor>>()
+  private readonly decode: Compiled<[Tensor], Tensor>
+  private readonly rebuild: Compiled<[Tensor], Tensor>
+
+  /**
+   * Builds the networks from the configuration's seed on the device.
+   * @param batches where the images come from; null for a run that is only sampled from
+   * @throws BmsError `BAD_ARGUMENT` where dtype is f16 and the device has none
+   */
+  constructor(
+    config: ImageConfig,
+    private readonly batches: BatchSource | null,
+    device: Device = currentDevice(),
+    noise?: NoiseSource,
+  ) {
+    if (config.dtype === 'f16' && !device.features.has('shader-f16'))
+      throw new BmsError('BAD_ARGUMENT', `--dtype: got f16, which ${device.adapter.name} cannot compute (no shader-f16); leave the option out for f32`, {
+        option: '--dtype',
+        got: 'f16',
+        allowed: 'f32',
+      })
+    super(config, device, () => imageNetworks(config))
+    this.inFlight = STEPS_IN_FLIGHT
+    const { hyper, batch, T, dtype } = config
+    this.average = imageGenerator(config)
+    this.average.eval()
+    const context = stepContext(this.nets, this.optimisers, this.switches, hyper, batch, T, {
+      drawsPerPass: hyper.drawsPerPass,
+      lossScale: dtype === 'f16' ? hyper.lossScale : 1,
+      norms: true,
+    })
+    const { whole, criticOnly } = this.compileSteps<[Tensor]>(context, (x) => x, noise)
+    this.compiled = whole
+    this.criticOnly = criticOnly
+    this.decode = compile((z: Tensor) => noGrad(() => this.average.forward(z)))
+    this.rebuild = compile((x: Tensor) =>
+      noGrad(() => {
+        const R = this.nets.R!
+        R.eval()
+        const { mean } = R.forward(x)
+        R.train()
+        return this.average.forward(mean)
+      }),
+    )
+  }
+
+  private get shape(): number[] {
+    return [this.config.batch, ...imageShape]
+  }
+
+  override async prepare(): Promise<void> {
+    const x = zeros(this.shape, { device: this.device })
+    try {
+      if (this.config.hyper.nCritic > 1) await this.criticOnly.prepare(x)
+      await this.compiled.prepare(x)
+    } finally {
+      x.dispose()
+    }
+  }
+
+  /** What a step takes on the device; known after `prepare`. */
+  memory(): MemoryPlan {
+    const { arenaBytes, unsharedBytes, resultBytes } = this.stats()
+    const state = Object.values(this.state()).reduce((sum, t) => sum + 4 * t.size, 0)
+    return { arena: arenaBytes, unshared: unsharedBytes, results: resultBytes, state }
+  }
+
+  protected override async iterate(): Promise<ReturnType<typeof this.compiled>> {
+    const { nCritic } = this.config.hyper
+    for (let i = 0; i < nCritic - 1; i++) await this.withBatch(this.step * nCritic + i, this.criticOnly)
+    return this.withBatch(this.step * nCritic + nCritic - 1, this.compiled)
+  }
+
+  private async withBatch<R>(index: number, run: (x: Tensor) => R): Promise<R> {
+    if (!this.batches) throw new BmsError('BAD_ARGUMENT', 'this training was opened without images: it can be sampled from, not trained', { option: 'batches' })
+    const x = tensor(await this.batches.next(index), { shape: this.shape, device: this.device })
+    try {
+      return run(x)
+    } finally {
+      x.dispose()
+    }
+  }
+
+  /** Puts the averaged weights, and the running statistics as they are now, into `average`. */
+  private refresh(): void {
+    this.ema.copyTo(this.average)
+    const own = new Map(this.nets.G.namedBuffers())
+    noGrad(() => {
+      for (const [name, buffer] of this.average.namedBuffers()) buffer.copy_(own.get(name)!)
+    })
+  }
+
+  /**
+   * Images of the averaged generator from prior samples, [n, 3, 32, 32] in [-1, 1]; batch norms use their running statistics. The numbers depend on `seed`
+   * alone and leave the training's random stream untouched. `each`, if given, gets them batch by batch instead, and nothing is returned.
+   */
+  async sample(n: number, seed: number): Promise<Float32Array>
+  async sample(n: number, seed: number, each: (images: Float32Array, from: number) => void | Promise<void>): Promise<undefined>
+  async sample(n: number, seed: number, each?: (images: Float32Array, from: number) => void | Promise<void>): Promise<Float32Array | undefined> {
+    this.refresh()
+    const out = each ? undefined : new Float32Array(n * imageSize)
+    await this.apart(seed, async () => {
+      for (let from = 0; from < n; from += SAMPLE_BATCH) {
+        const images = (await this.sampler(Math.min(SAMPLE_BATCH, n - from))().data()) as Float32Array
+        out?.set(images, from * imageSize)
+        await each?.(images, from)
+      }
+    })
+    return out
+  }
+
+  private sampler(n: number): Compiled<[], Tensor> {
+    const { latent } = this.config.hyper
+    const known = this.samplers.get(n)
+    if (known) return known
+    const made = compile(() => noGrad(() => this.average.forward(randn([n, latent]))))
+    this.samplers.set(n, made)
+    return made
+  }
+
+  /** The averaged generator on codes [n, latent] → images [n, 3, 32, 32] in [-1, 1]. */
+  async generate(z: Tensor): Promise<Float32Array> {
+    this.refresh()
+    return (await this.decode(z).data()) as Float32Array
+  }
+
+  /** Images [n, 3, 32, 32] in [-1, 1], each encoded (the mean of q(z|x)) and generated again. Both networks use running statistics. null without an encoder. */
+  async reconstruct(images: Float32Array): Promise<Float32Array | null> {
+    if (!this.nets.R) return null
+    this.refresh()
+    const x = tensor(images, { shape: [images.length / imageSize, ...imageShape], device: this.device })
+    try {
+      return (await this.rebuild(x).data()) as Float32Array
+    } finally {
+      x.dispose()
+    }
+  }
+}
