@@ -2,7 +2,7 @@
 // loops over prepared commands. "The same commands" are those of our own replay, overheard once and issued again by a plain loop.
 import '@bms/nn/node'
 import { compile, init, randn } from '@bms/nn'
-import { resolveConfig, Training } from '@bms/bms'
+import { resolveConfig, MixtureTraining } from '@bms/bms'
 import { alternate, median, options, say } from './support.mjs'
 
 const device = await init({ adapter: 'null' })
@@ -99,7 +99,7 @@ const small = compile(() => {
   return y
 })
 // As long as it takes: the learning rates decay to zero over the configured steps, and not beyond.
-const training = new Training(resolveConfig({ dataset: 'ring', steps: 1_000_000 }))
+const training = new MixtureTraining(resolveConfig({ dataset: 'ring', steps: 1_000_000 }))
 await training.prepare()
 const programs = { '200 small ops': () => small(), 'ring step': () => training.advance() }
 // Both are overheard before either is measured: changing the prototype makes the engine forget what it compiled.

@@ -11,7 +11,7 @@ const stage = (name) => {
 }
 await import('@bms/nn/node')
 const { currentDevice, init } = await import('@bms/nn')
-const { resolveConfig, Training } = await import('@bms/bms')
+const { resolveConfig, MixtureTraining } = await import('@bms/bms')
 stage('import')
 const device = await init({ adapter: options.adapter })
 stage('init')
@@ -27,7 +27,7 @@ if (options.detail) {
     return made
   }
 }
-const training = new Training(resolveConfig({ dataset: 'ring' }))
+const training = new MixtureTraining(resolveConfig({ dataset: 'ring' }))
 stage('networks')
 // Recording is synchronous, the pipelines come after it.
 const preparing = training.prepare()

@@ -1,12 +1,12 @@
 // The step that the product exists for: BMS-VAE-GAN on the ring with default settings, and the proof that replaying it allocates nothing.
 import '@bms/nn/node'
 import { init } from '@bms/nn'
-import { resolveConfig, Training } from '@bms/bms'
+import { resolveConfig, MixtureTraining } from '@bms/bms'
 import { adapterName, alternate, compare, median, options, report, stepsFor, timed } from './support.mjs'
 
 const device = await init({ adapter: options.adapter })
 // As long as it takes: the learning rates decay to zero over the configured steps, and not beyond.
-const training = new Training(resolveConfig({ dataset: 'ring', steps: 1_000_000 }))
+const training = new MixtureTraining(resolveConfig({ dataset: 'ring', steps: 1_000_000 }))
 await training.prepare()
 for (let i = 0; i < 5; i++) training.advance()
 await training.lossValues()

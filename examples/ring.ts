@@ -1,11 +1,11 @@
 // The paper's method from code: a BMS-VAE-GAN on the ring, trained, judged and drawn with the public API. What `bms train ring`
 // does, without its files and progress line. Run it with `npm run example ring`, or `npm run example ring 3000` for more steps.
 import { writeFileSync } from 'node:fs'
-import { init, modesAndQuality, resolveConfig, sampleMixture, scatterFigure, Training } from '@bms/bms/node'
+import { init, modesAndQuality, resolveConfig, sampleMixture, scatterFigure, MixtureTraining } from '@bms/bms/node'
 
 export async function run(steps = Number(process.argv[3] ?? 1000)): Promise<void> {
   const device = await init()
-  const training = new Training(resolveConfig({ dataset: 'ring', model: 'bms-vae-gan', T: 5, steps, seed: 0 }))
+  const training = new MixtureTraining(resolveConfig({ dataset: 'ring', model: 'bms-vae-gan', T: 5, steps, seed: 0 }))
   await training.prepare()
   console.log(`${steps} steps of ${training.stats().dispatches} dispatches on ${device.adapter.name}`)
 

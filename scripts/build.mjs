@@ -15,6 +15,8 @@ const projects = ['test', 'examples', 'bench']
 const entryNames = ['index.ts', 'node.ts', 'cli.ts']
 /** Folders that an index passes on as namespaces (`export * as nn from './nn/index.js'`): entry points too, so that a user's bundler sees a real namespace and drops what is unused. */
 const namespaces = { nn: ['nn', 'optim', 'losses', 'data'] }
+/** Files that a worker is started with. */
+const workers = { bms: ['data/batch-worker.ts'] }
 
 /** Leaves those imports of an index as they are. */
 const keepNamespaces = (folders) => ({
@@ -51,7 +53,9 @@ async function javascript() {
       const outdir = join(root, 'packages', name, 'dist')
       const result = await build({
         absWorkingDir: root,
-        entryPoints: [...entryNames, ...(namespaces[name] ?? []).map((f) => `${f}/index.ts`)].map((f) => join(src, f)).filter(existsSync),
+        entryPoints: [...entryNames, ...(namespaces[name] ?? []).map((f) => `${f}/index.ts`), ...(workers[name] ?? [])]
+          .map((f) => join(src, f))
+          .filter(existsSync),
         outbase: src,
         plugins: [keepNamespaces(namespaces[name] ?? [])],
         outdir,

@@ -3,7 +3,7 @@
 import { copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { parseConfig, Training } from '@bms/bms'
+import { type MixtureConfig, parseConfig, MixtureTraining } from '@bms/bms'
 import { loadSafetensors, readSafetensorsHeader, saveSafetensors, tensor } from '@bms/nn'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -50,7 +50,7 @@ test.after(() => rmSync(dir, { recursive: true, force: true }))
 
 test('a run leaves its five files, each with what it should hold', async () => {
   assert.equal(readdirSync(at('done')).sort(), files)
-  const config = parseConfig(json('done', 'config.json'))
+  const config = parseConfig(json('done', 'config.json')) as MixtureConfig
   assert.equal([config.dataset, config.model, config.T, config.seed, config.steps, config.batch, config.evalEvery], ['ring', 'bms-vae-gan', 5, 3, 6, 16, 3])
   assert.equal([config.hyper.hiddenG, config.hyper.latent, config.out], [[16, 16], 4, 'done'])
   const lines = metrics('done')
@@ -68,7 +68,7 @@ test('a run leaves its five files, each with what it should hold', async () => {
   assert.ok(result.adapter.length > 0 && result.seconds > 0)
   assert.ok(isPng(at('done', 'samples.png')))
   // The checkpoint is the training's own, bit for bit, from another process.
-  const training = new Training(config, await ready())
+  const training = new MixtureTraining(config, await ready())
   await training.advanceBy(6)
   assert.ok(Buffer.from(await training.checkpoint()).equals(readFileSync(at('done', 'checkpoint.safetensors'))))
 })
@@ -194,7 +194,7 @@ test('killed, resumed, interrupted, resumed: the checkpoint of a run that was le
     [...seconds].sort((a, b) => a - b),
     'time goes on',
   )
-  const training = new Training(parseConfig(json(run, 'config.json')), await ready())
+  const training = new MixtureTraining(parseConfig(json(run, 'config.json')) as MixtureConfig, await ready())
   await training.advanceBy(240)
   assert.ok(Buffer.from(await training.checkpoint()).equals(readFileSync(at(run, 'checkpoint.safetensors'))))
 })

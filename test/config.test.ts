@@ -15,7 +15,7 @@ const caught = (action: () => unknown): BmsError => {
   }
   throw new Error('nothing was thrown')
 }
-const ring = (options: Partial<RunOptions> = {}) => resolveConfig({ dataset: 'ring', ...options })
+const ring = (options: Partial<RunOptions> = {}) => resolveConfig({ ...options, dataset: 'ring' })
 
 test('a data set is all that is needed', () => {
   const { hyper, ...run } = ring()

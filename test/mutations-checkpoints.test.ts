@@ -4,7 +4,7 @@ import fs from 'node:fs'
 import os from 'node:os'
 import { join as path } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
-import { Training } from '@bms/bms'
+import { MixtureTraining } from '@bms/bms'
 import { evaluate, RunFolder, train } from '@bms/bms/node'
 import { type Device, type Tensor, useDevice } from '@bms/nn'
 import fc from 'fast-check'
@@ -30,11 +30,11 @@ test.after(() => fs.rmSync(dir, { recursive: true, force: true }))
 const writes = (dict: Record<string, Tensor>): number[] => Object.values(dict).map((t) => t.storage.version)
 
 const sizes = { latent: 2, hiddenG: [4], hiddenR: [4], hiddenD: [4], hiddenL: [4] }
-const start = (options: Parameters<typeof smallRun>[0] = {}): Training => {
+const start = (options: Parameters<typeof smallRun>[0] = {}): MixtureTraining => {
   const { hyper, ...rest } = options
-  return new Training(smallRun({ T: 2, batch: 4, ...rest, hyper: { ...sizes, ...hyper } }), device)
+  return new MixtureTraining(smallRun({ T: 2, batch: 4, ...rest, hyper: { ...sizes, ...hyper } }), device)
 }
-let target: Training
+let target: MixtureTraining
 /** The checkpoint that is mutated, the one of three steps later, and the one that the training would write now. */
 let saved: Bytes
 let later: Uint8Array

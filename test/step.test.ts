@@ -47,11 +47,11 @@ function full(c: StepContext, x: Tensor, noise: Tensor, kl = 1) {
   return { terms, total, best, worstDraw, z, made }
 }
 
-const bce: Partial<ModelSwitches> = { critic: 'bce', spectralNorm: false }
+const bce: Partial<ModelSwitches> = { critic: 'bce' }
 const settings: [string, Setting][] = [1, 2, 5].flatMap((T) =>
   [1, 2].flatMap((recNorm): [string, Setting][] => [
     [`T ${T}, L${recNorm}, hinge with spectral norm`, { T, hyper: { recNorm } }],
-    [`T ${T}, L${recNorm}, classifier`, { T, hyper: { recNorm, kl: 'non-saturating', criticScale: 1 }, switches: bce }],
+    [`T ${T}, L${recNorm}, classifier`, { T, hyper: { recNorm, kl: 'non-saturating', criticScale: 1, lipschitz: 'none' }, switches: bce }],
   ]),
 )
 settings.push(
@@ -64,7 +64,7 @@ settings.push(
 for (const [name, setting] of settings) {
   test(`the gradient through the chosen draws is that of the whole objective: ${name}`, async () => {
     const c = stepFor({ batch: 16, ...setting })
-    const [x, noise] = [mixtureSampler(ring())(16), drawNoise(c)]
+    const [x, noise] = [mixtureSampler(ring())(16), drawNoise(c).codes]
     c.nets.D?.eval()
     const [short, long] = [generatorStep(c, x, noise), full(c, x, noise)]
     const wanted = await gradients(c, long.total)
@@ -110,7 +110,7 @@ test('KL̂ takes one draw in place of the mean of T: over rotations of the draws
 
 test('what the critics get: the first draw’s reconstructions and prior samples, prior and posterior codes, all without gradient', async () => {
   const c = stepFor({ T: 3 })
-  const [x, noise] = [mixtureSampler(ring())(8), drawNoise(c)]
+  const [x, noise] = [mixtureSampler(ring())(8), drawNoise(c).codes]
   c.nets.D!.eval()
   const { fakes, latents } = generatorStep(c, x, noise)
   const { z, made } = full(c, x, noise)
@@ -130,14 +130,14 @@ test('power iterations: none in the generator’s step, one in the critic’s', 
   for (const p of c.nets.D!.parameters()) p.copy_(randn(p.shape))
   const before = await stateOf(c)
   assert.is(Object.keys(vectors(before)).length, 6)
-  const [x, noise] = [mixtureSampler(ring())(8), drawNoise(c)]
+  const [x, noise] = [mixtureSampler(ring())(8), drawNoise(c).codes]
   c.nets.D!.eval()
   const { total } = generatorStep(c, x, noise)
   await grad(total, c.optimisers.generator.params)[0]!.data()
   agree(vectors(await stateOf(c)), vectors(before))
   // The step itself is to know when they rest.
   c.nets.D!.train()
-  trainStep(c, x, noise)
+  trainStep(c, x, { codes: noise, mix: null })
   const after = await stateOf(c)
   const unit = (values: number[]): number[] => values.map((v) => v / Math.hypot(...values))
   for (const layer of [0, 2, 4]) {

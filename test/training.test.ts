@@ -1,6 +1,6 @@
 // A run must be the same run whenever it is repeated, saved, resumed or looked at: bit for bit. And a checkpoint from
 // somewhere else must be refused with nothing changed, a run that diverges must say so, and the whole must learn.
-import { countParameters, evaluationSeed, mixture, modelNames, models, modesAndQuality, type RunOptions, Training } from '@bms/bms'
+import { countMixtureParameters, evaluationSeed, mixture, modelNames, models, modesAndQuality, type RunOptions, MixtureTraining } from '@bms/bms'
 import { detectAnomaly, type Device, loadSafetensors, type MemoryReport, randn, readSafetensorsHeader, saveSafetensors, type Tensor, tensor } from '@bms/nn'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -24,10 +24,10 @@ async function settled(): Promise<MemoryReport> {
   return device.memory()
 }
 
-const start = (options: Partial<RunOptions> = {}): Training => new Training(smallRun(options), device)
+const start = (options: Partial<RunOptions> = {}): MixtureTraining => new MixtureTraining(smallRun(options), device)
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex')
 /** The checkpoint, comparable: weights, buffers, moments, average, step, seed and counter. */
-const fingerprint = async (t: Training): Promise<string> => hex(await t.checkpoint())
+const fingerprint = async (t: MixtureTraining): Promise<string> => hex(await t.checkpoint())
 
 // What most tests below compare with or continue from, trained once.
 let whole = ''
@@ -68,7 +68,7 @@ test('the size of the networks is known before they are made', () => {
     const t = start({ model, T: models[model].T, hyper: { latent: 3, hiddenG: [5, 7], hiddenR: [6], hiddenD: [4, 9], hiddenL: [8] } })
     const made = Object.values(t.nets).flatMap((net) => net?.parameters() ?? [])
     assert.is(
-      countParameters(2, t.config.hyper, t.switches),
+      countMixtureParameters(2, t.config.hyper, t.switches),
       made.reduce((sum, p) => sum + p.size, 0),
       model,
     )

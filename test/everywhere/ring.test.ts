@@ -1,6 +1,6 @@
 // The first ten steps of a BMS-VAE-GAN on the ring against PyTorch, which computes the paper's equations for the same weights, batches and noise
 // (test/golden/ring.py): every term of every step, and all networks after them. Runs in Node and in a browser.
-import { type HyperParameters, type LossValues, resolveConfig, stepContext, Training, trainStep } from '@bms/bms'
+import { type LossValues, type MixtureHyper, MixtureTraining, resolveConfig, stepContext, trainStep } from '@bms/bms'
 import { currentDevice, type Tensor, tensor, zeros } from '@bms/nn'
 import { suite } from 'uvu'
 import { ready } from '../helpers/device.js'
@@ -35,28 +35,28 @@ function given(name: string, step: number): Tensor {
 }
 
 /** A run from PyTorch's weights whose batches and noise are what stands in `x` and `noise`. All but the sizes are the ring's defaults. */
-function start(changes: Partial<HyperParameters>) {
+function start(changes: Partial<MixtureHyper>) {
   const sizes = { latent, hiddenG: [32, 32, 32], hiddenR: [32, 32], hiddenD: [32, 32], hiddenL: [32, 32] }
   const config = resolveConfig({ dataset: 'ring', batch, hyper: { ...sizes, ...changes } })
   if (config.T !== draws - 1) throw new Error(`the ring takes ${config.T} draws, the goldens have ${draws - 1}`)
   const [x, noise] = [zeros([batch, 2]), zeros([draws, batch, latent])]
-  const training = new Training(config, currentDevice(), { data: () => x, noise: () => noise })
+  const training = new MixtureTraining(config, currentDevice(), { data: () => x, noise: () => ({ codes: noise, mix: null }) })
   for (const [name, net] of Object.entries(training.nets)) net.loadStateDict(Object.fromEntries(under(`start|${name}.`).map(([key, t]) => [key, upload(t)])))
   training.ema.loadStateDict({ ...training.nets.G.stateDict(), num_updates: zeros([]) })
   return { training, x, noise }
 }
 
 /** A step as `Training` takes it, uncompiled. */
-async function eagerStep({ nets, optimisers, switches, config, ema }: Training, step: number, x: Tensor, noise: Tensor): Promise<LossValues> {
+async function eagerStep({ nets, optimisers, switches, config, ema }: MixtureTraining, step: number, x: Tensor, noise: Tensor): Promise<LossValues> {
   const { hyper, T, steps } = config
   const rates = { generator: hyper.lr, critic: hyper.lrD, latent: hyper.lrL }
   for (const [name, opt] of Object.entries(optimisers)) opt.lr = rates[name as keyof typeof rates] * (1 - step / steps)
-  const losses = trainStep(stepContext(nets, optimisers, switches, hyper, batch, T), x, noise)
+  const { losses } = trainStep(stepContext(nets, optimisers, switches, hyper, batch, T), x, { codes: noise, mix: null })
   ema.update()
   return Object.fromEntries(await Promise.all(Object.entries(losses).map(async ([name, t]) => [name, await t.item()])))
 }
 
-const settings: Record<string, Partial<HyperParameters>> = {
+const settings: Record<string, Partial<MixtureHyper>> = {
   ring: {},
   'ring, L1, non-saturating, R1': { recNorm: 1, kl: 'non-saturating', r1: 0.3 },
 }
@@ -69,7 +69,7 @@ for (const [name, changes] of Object.entries(settings)) {
       for (let step = 0; step < STEPS; step++) {
         x.copy_(given('batches', step))
         noise.copy_(given('noise', step))
-        if (way === 'compiled') training.advance()
+        if (way === 'compiled') await training.advance()
         const values = way === 'compiled' ? await training.lossValues() : await eagerStep(training, step, x, noise)
         for (const [i, term] of terms.entries()) {
           const e = expected[step * terms.length + i]!

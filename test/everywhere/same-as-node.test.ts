@@ -1,6 +1,6 @@
 // One seed, the same numbers in Node and in a browser: every kind of random draw, and a whole training run. In Node the file checks that a seed repeats and
 // hands its numbers over; in a page it compares with them.
-import { Training } from '@bms/bms'
+import { MixtureTraining } from '@bms/bms'
 import { bernoulli, dropoutMask, loadSafetensors, manualSeed, rand, randint, randn, randomBits, randperm, type Tensor, tensor } from '@bms/nn'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -42,10 +42,10 @@ for (const [name, draw] of Object.entries({ ...exact, randn: () => randn([1003])
 }
 
 test("fifty steps of training: the losses of each and all that a checkpoint holds are Node's", async () => {
-  const training = new Training(smallRun({ steps: 50 }))
+  const training = new MixtureTraining(smallRun({ steps: 50 }))
   const losses: Record<string, number[]> = {}
   while (training.step < 50) {
-    training.advance()
+    await training.advance()
     for (const [name, value] of Object.entries(await training.lossValues())) (losses[name] ??= []).push(value)
   }
   assert.equal(Object.keys(losses).sort(), ['critic', 'kl', 'latent', 'pri', 'rec', 'syn'])

@@ -1,13 +1,14 @@
 // What the tests of the paper's model share: small configurations, all tensors of a model on the host, and comparisons of
 // whole states.
 import {
-  buildNetworks,
   buildOptimisers,
+  mixtureNetworks,
+  type MixtureConfig,
+  type MixtureName,
   type ModelName,
   type ModelSwitches,
   models,
   resolveConfig,
-  type RunConfig,
   type RunOptions,
   type StepContext,
   stepContext,
@@ -15,10 +16,10 @@ import {
 import { manualSeed, type Tensor } from '@bms/nn'
 
 /** A run of the ring with small networks. */
-export function smallRun(options: Partial<RunOptions> = {}): RunConfig {
+export function smallRun(options: Partial<RunOptions> = {}): MixtureConfig {
   const { hyper, ...rest } = options
   const small = { latent: 4, hiddenG: [16, 16], hiddenR: [16], hiddenD: [16, 16], hiddenL: [16], evalSamples: 200 }
-  return resolveConfig({ dataset: 'ring', steps: 10, batch: 8, evalEvery: 5, ...rest, hyper: { ...small, ...hyper } })
+  return resolveConfig({ steps: 10, batch: 8, evalEvery: 5, ...rest, dataset: (rest.dataset ?? 'ring') as MixtureName, hyper: { ...small, ...hyper } })
 }
 
 export type State = Record<string, number[]>
@@ -66,7 +67,7 @@ export function stepFor({ model = 'bms-vae-gan', switches = {}, T = models[model
   manualSeed(seed)
   const config = smallRun({ model, T, batch, hyper })
   const all = { ...models[model], ...switches }
-  const nets = buildNetworks(2, config.hyper, all)
+  const nets = mixtureNetworks(2, config.hyper, all)
   return stepContext(nets, buildOptimisers(nets, config.hyper), all, config.hyper, batch, T)
 }
 

@@ -2,8 +2,7 @@
 import { BmsError } from '@bms/tensor'
 import { Command, InvalidArgumentError, Option } from 'commander'
 import type { TrainOptions } from './commands/train.js'
-import { adapterNames, checkOption } from './config.js'
-import { mixtureNames } from './data/mixtures.js'
+import { adapterNames, architectures, checkOption, datasetNames } from './config.js'
 import { modelNames } from './models.js'
 import { integer } from './schema.js'
 
@@ -22,15 +21,23 @@ const program = new Command('bms')
 
 program
   .command('train')
-  .description('train a model; its folder holds config.json, metrics.jsonl, samples.png, result.json, checkpoint.safetensors')
-  .argument('<dataset>', mixtureNames.join(' or '))
+  .description('train a model; its folder holds config.json, metrics.jsonl, samples.png, result.json, checkpoint.safetensors, of images also report.html')
+  .argument('<dataset>', datasetNames.join(', '))
   .option('--model <name>', `${modelNames.join(', ')} (default bms-vae-gan)`)
   .option('--T <n>', 'draws from q(z|x) for each data point')
   .option('--steps <n>', 'iterations')
   .option('--batch <n>', 'data points an iteration')
   .option('--seed <n>', 'the same seed on the same adapter gives the same run (default 0)')
   .option('--out <dir>', "the run's folder (default runs/<dataset>-<model>, numbered)")
-  .option('--eval-every <n>', 'steps between evaluations and checkpoints')
+  .option('--eval-every <n>', 'steps between evaluations and checkpoints; of images, between lines of metrics.jsonl')
+  .option('--data <path>', 'cifar10: folder or .tar.gz with the binary version, or a folder of pictures (default: 1,000 images in the package)')
+  .option('--download', 'cifar10: fetch the official archive into the folder of --data (default data), once; resumable')
+  .option('--skip-corrupt', 'cifar10: leave out pictures that cannot be read')
+  .option('--arch <name>', `cifar10: ${architectures.join(', ')} (default dcgan)`)
+  .option('--width <n>', "cifar10: filters of the critic's first layer (default 128, standard 64)")
+  .option('--dtype <type>', 'cifar10: f32, or f16 for the arithmetic of the networks')
+  .option('--sample-every <n>', 'cifar10: steps between sheets of samples')
+  .option('--save-every <minutes>', 'cifar10: minutes between checkpoints; the last three are kept')
   .option('--resume', 'continue the run in --out from its last checkpoint')
   .option('--anomaly', 'look for the first NaN: stops at the op that makes one, and names it (slow)')
   .option('--set <name=value>', 'another value for a hyper-parameter, for instance --set lr=0.005 (repeatable)', assignment)

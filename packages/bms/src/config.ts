@@ -108,7 +108,8 @@ export function resolveConfig(options: RunOptions): RunConfig {
     }
   } else {
     const stranger = (Object.keys(imageOnlyFields) as (keyof typeof imageOnlyFields)[]).find((name) => options[name] !== undefined)
-    if (stranger) throw badArgument(optionNames[stranger], options[stranger], `nothing: the ${dataset} has no such option, only ${imageDatasets.join(', ')} has`)
+    if (stranger)
+      throw badArgument(optionNames[stranger], options[stranger], `nothing: the ${dataset} has no such option, only ${imageDatasets.join(', ')} has`)
     const { run, hyper } = defaultsFor(dataset, model)
     config = { dataset, ...base(run), hyper }
   }
@@ -127,7 +128,9 @@ const isImageDataset = (dataset: DatasetName): dataset is ImageDataset => (image
  */
 export function parseConfig(value: unknown, source = 'config.json'): RunConfig {
   const images = typeof value === 'object' && value !== null && (imageDatasets as readonly unknown[]).includes((value as Partial<RunConfig>).dataset)
-  const config = images ? readConfig<ImageConfig>(value, source, imageRunFields, imageHyperFields) : readConfig<MixtureConfig>(value, source, mixtureRunFields, mixtureHyperFields)
+  const config = images
+    ? readConfig<ImageConfig>(value, source, imageRunFields, imageHyperFields)
+    : readConfig<MixtureConfig>(value, source, mixtureRunFields, mixtureHyperFields)
   const clash = contradiction(config)
   if (clash !== undefined) throw badConfig(source, { kind: 'wrong', field: clash.field, got: clash.got, expected: clash.allowed })
   return config

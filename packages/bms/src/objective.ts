@@ -68,10 +68,4 @@ export const slopes = (gradient: Tensor): Tensor => gradient.reshape([gradient.s
 export const gradientPenalty = (gradient: Tensor): Tensor => slopes(gradient).sub(1).square().mean()
 
 /** Zero-centred penalty E‖∇D(x)‖² / 2 on real points ("R1"). */
-export const realPenalty = (gradient: Tensor): Tensor =>
-  gradient
-    .reshape([gradient.shape[0]!, -1])
-    .square()
-    .sum(1)
-    .mean()
-    .div(2)
+export const realPenalty = (gradient: Tensor): Tensor => gradient.reshape([gradient.shape[0]!, -1]).square().sum(1).mean().div(2)

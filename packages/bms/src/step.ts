@@ -23,7 +23,7 @@ import {
   syntheticLoss,
 } from './objective.js'
 
-/** Losses of a step, unweighted, each one number; those that the model has. `penalty` is part of the critic's. */
+/** Losses of a step, unweighted, each one number; those that the model has. `penalty` comes on top of the critic's. */
 export type StepLosses = { rec?: Tensor; syn?: Tensor; pri?: Tensor; kl?: Tensor; critic?: Tensor; penalty?: Tensor; latent?: Tensor }
 
 /**
@@ -228,26 +228,31 @@ function generatorNorms(B: number, { terms, at }: GeneratorStep, rec: Tensor | n
 }
 
 /** Step B: the data-space critic on real points and `fakes`. */
-function criticStep(c: StepContext, x: Tensor, fakes: readonly Tensor[], mix: Tensor | null): { losses: Pick<StepLosses, 'critic' | 'penalty'>; norm: Tensor | null } {
+function criticStep(
+  c: StepContext,
+  x: Tensor,
+  fakes: readonly Tensor[],
+  mix: Tensor | null,
+): { losses: Pick<StepLosses, 'critic' | 'penalty'>; norm: Tensor | null } {
   const { nets, optimisers, hyper: h, model, batch: B } = c
   const D = nets.D!
   D.train()
   const real = h.r1 > 0 ? x.detach().requiresGrad_() : x
   const scores = D.joined([real, ...fakes])
-  const losses: Pick<StepLosses, 'critic' | 'penalty'> = {}
-  let total = criticLoss(scores, c.criticSides, model.critic)
+  let penalty: Tensor | undefined
+  const adversarial = criticLoss(scores, c.criticSides, model.critic)
   if (h.r1 > 0) {
     // Differentiated once more by the critic's weights.
-    losses.penalty = realPenalty(grad(scores.narrow(0, 0, B).sum(), real, { createGraph: true })).mul(h.r1)
-    total = total.add(losses.penalty)
+    penalty = realPenalty(grad(scores.narrow(0, 0, B).sum(), real, { createGraph: true })).mul(h.r1)
   }
   if (mix) {
     const between = interpolates(x, fakes, mix)
     const slope = grad(D.scores(between, [B])[0]!.sum(), between, { createGraph: true })
-    losses.penalty = gradientPenalty(slope).mul(h.gp)
-    total = total.add(losses.penalty)
+    const ofSlope = gradientPenalty(slope).mul(h.gp)
+    penalty = penalty ? penalty.add(ofSlope) : ofSlope
   }
-  losses.critic = total
+  const total = penalty ? adversarial.add(penalty) : adversarial
+  const losses = { critic: adversarial, ...(penalty ? { penalty } : {}) }
   const gradient = gradients(c, total, optimisers.critic!.params)
   optimisers.critic!.step(gradient)
   return { losses, norm: c.norms ? lengthOf(gradient) : null }

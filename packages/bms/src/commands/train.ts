@@ -4,24 +4,22 @@ import { isAnomalyEnabled, setDetectAnomaly } from '@bms/nn'
 import { init, readSafetensorsHeader } from '@bms/nn/node'
 import { BmsError, DeviceLostError } from '@bms/tensor'
 import { readCheckpoint } from '../checkpoint.js'
-import { type HyperParameters, resolveConfig, type RunConfig, type RunOptions } from '../config.js'
-import { sampleMixture } from '../data/mixtures.js'
-import { scatterFigure } from '../figures/png.js'
-import { modesAndQuality } from '../metrics/modes.js'
+import { type ImageConfig, isImageConfig, resolveConfig, type RunConfig, type RunOptions } from '../config.js'
 import { freeFolder, quoted, RunFolder, type RunResult } from '../run/folder.js'
-import { type Progress, progress } from '../run/progress.js'
-import { evaluationSeed, Training } from '../training.js'
+import { progress } from '../run/progress.js'
+import type { Training } from '../training/training.js'
+import type { RunKind, Running } from './kind.js'
+import { MixtureRun } from './train-mixtures.js'
 
 export interface TrainOptions extends RunOptions {
   resume?: boolean
   /** Look for the first NaN: slow. */
   anomaly?: boolean
+  /** Of images: fetch the data into the folder that `data` names (default `data`). */
+  download?: boolean
+  /** Of a folder of pictures: leave out those that cannot be read. */
+  skipCorrupt?: boolean
 }
-
-/** Steps between looks at the losses. */
-const CHUNK = 20
-/** Samples of the figure and of the final numbers (2,500, as in the paper). */
-const FIGURE_SAMPLES = 2500
 
 /** What is to be run; with the folder where it exists already. */
 interface Plan {
@@ -31,6 +29,7 @@ interface Plan {
 
 /** A new run, or the one that --resume names. Nothing is written. */
 function planRun(options: TrainOptions): Plan {
+  if (options.download) options.data ??= 'data'
   if (!options.resume) {
     const config = resolveConfig(options)
     return { config: { ...config, out: options.out ?? freeFolder(config.out) } }
@@ -39,46 +38,54 @@ function planRun(options: TrainOptions): Plan {
   const folder = RunFolder.open(dir)
   const wanted = resolveConfig({ ...options, out: dir })
   const { config } = folder
-  for (const name of ['dataset', 'model', 'T', 'seed', 'batch'] as const) {
-    if (options[name] !== undefined && wanted[name] !== config[name]) {
+  for (const name of ['dataset', 'model', 'T', 'seed', 'batch', 'arch', 'width', 'dtype'] as const) {
+    const [asked, own] = [(wanted as Partial<ImageConfig>)[name], (config as Partial<ImageConfig>)[name]]
+    if (options[name] !== undefined && asked !== own) {
       throw new BmsError(
         'BAD_ARGUMENT',
-        `--resume: the run in ${dir} has ${name} ${config[name]}, not ${wanted[name]}; leave the option out, or start another run with --out`,
-        { option: name, got: wanted[name], allowed: config[name] },
+        `--resume: the run in ${dir} has ${name} ${own}, not ${asked}; leave the option out, or start another run with --out`,
+        { option: name, got: asked, allowed: own },
       )
     }
   }
-  for (const name of Object.keys(options.hyper ?? {}) as (keyof HyperParameters)[]) {
-    if (String(wanted.hyper[name]) !== String(config.hyper[name])) {
+  const [hyper, wantedHyper] = [config.hyper, wanted.hyper] as unknown as Record<string, unknown>[]
+  for (const name of Object.keys(options.hyper ?? {})) {
+    if (String(wantedHyper![name]) !== String(hyper![name])) {
       throw new BmsError(
         'BAD_ARGUMENT',
-        `--resume: the run in ${dir} has ${name} ${config.hyper[name]}, not ${wanted.hyper[name]}; leave --set out, or start another run with --out`,
-        { option: name, got: wanted.hyper[name], allowed: config.hyper[name] },
+        `--resume: the run in ${dir} has ${name} ${hyper![name]}, not ${wantedHyper![name]}; leave --set out, or start another run with --out`,
+        { option: name, got: wantedHyper![name], allowed: hyper![name] },
       )
     }
   }
-  const changes: Partial<RunConfig> = {}
-  if (options.steps !== undefined) changes.steps = wanted.steps
-  if (options.evalEvery !== undefined) changes.evalEvery = wanted.evalEvery
-  if (options.adapter !== undefined) changes.adapter = wanted.adapter
+  // What may be another from now on: the data's place, how long, and how often what is written.
+  const free = ['steps', 'evalEvery', 'adapter', 'data', 'sampleEvery', 'saveEvery'] as const
+  const changes = Object.fromEntries(free.flatMap((name) => (options[name] === undefined ? [] : [[name, (wanted as Partial<ImageConfig>)[name]]])))
   return { config: { ...config, ...changes }, folder }
 }
 
-/** Draws samples.png; returns what it shows in numbers. */
-export async function drawSamples(training: Training, folder: RunFolder): Promise<ReturnType<typeof modesAndQuality>> {
-  const { config, mixture, step } = training
-  const generated = await training.sample(FIGURE_SAMPLES, evaluationSeed(config.seed))
-  const report = modesAndQuality(generated, mixture)
-  folder.writeSamples(
-    await scatterFigure({
-      target: sampleMixture(mixture, FIGURE_SAMPLES, config.seed),
-      generated,
-      mixture,
-      title: `${training.switches.title} on ${mixture.name}`,
-      subtitle: `T = ${config.T}, seed ${config.seed}, step ${step.toLocaleString('en')}: ${report.modes} of ${mixture.means.length} modes, HQ ${report.hq.toFixed(2)} %`,
-    }),
-  )
-  return report
+/** Code for images is loaded when there are images. */
+async function kindOf(config: RunConfig, options: TrainOptions): Promise<RunKind> {
+  if (!isImageConfig(config)) return new MixtureRun(config) as unknown as RunKind
+  const { ImageRun } = await import('./train-images.js')
+  return new ImageRun(config, { download: options.download, corrupt: options.skipCorrupt ? 'skip' : 'fail' }) as unknown as RunKind
+}
+
+/** The newest checkpoint that fits the run; of those that do not, the newest says why. */
+function latest(folder: RunFolder, config: RunConfig): { bytes: Uint8Array; passed: string[] } | undefined {
+  const passed: string[] = []
+  let first: unknown
+  for (const { path, bytes } of folder.checkpoints()) {
+    try {
+      readCheckpoint(bytes, config)
+      return { bytes, passed }
+    } catch (error) {
+      first ??= error
+      passed.push(path)
+    }
+  }
+  if (first) throw first
+  return undefined
 }
 
 /** Runs `bms train`. Resolves to the result, or to null when the run was interrupted and saved. */
@@ -86,15 +93,16 @@ export async function train(options: TrainOptions): Promise<RunResult | null> {
   const started = performance.now()
   const { config, folder: existing } = planRun(options)
   let folder = existing
+  const kind = await kindOf(config, options)
   try {
     // Before its checkpoint is read: another process may be about to write one.
     existing?.lock()
-    const saved = existing?.readCheckpoint()
-    if (saved) readCheckpoint(saved, config)
+    const saved = existing && latest(existing, config)
+    await kind.open()
     const device = await init({ adapter: config.adapter })
     try {
-      const training = new Training(config, device)
-      if (saved) await training.restore(saved)
+      const training = kind.start(device)
+      if (saved) await training.restore(saved.bytes)
       if (training.step > config.steps) {
         throw new BmsError(
           'BAD_ARGUMENT',
@@ -105,17 +113,18 @@ export async function train(options: TrainOptions): Promise<RunResult | null> {
       if (options.anomaly) setDetectAnomaly(true)
       // Only now: a run that cannot start leaves no folder behind and changes none.
       folder ??= RunFolder.create(config.out, config)
-      return await run(training, folder, started, saved !== undefined)
+      return await run(kind, training, folder, started, saved)
     } finally {
       if (options.anomaly) setDetectAnomaly(false)
       if (!device.isLost) device.destroy()
     }
   } finally {
+    kind.close()
     folder?.close()
   }
 }
 
-async function run(training: Training, folder: RunFolder, started: number, continued: boolean): Promise<RunResult | null> {
+async function run(kind: RunKind, training: Training, folder: RunFolder, started: number, saved: { passed: string[] } | undefined): Promise<RunResult | null> {
   const { config, device } = training
   // Also without a checkpoint: the first may not have been reached.
   folder.rewindMetrics(training.step)
@@ -126,11 +135,10 @@ async function run(training: Training, folder: RunFolder, started: number, conti
   const spent = typeof before === 'number' && Number.isFinite(before) ? Math.max(0, before) : 0
   const seconds = (): number => spent + (performance.now() - started) / 1000
   const bar = progress({ total: config.steps, start: training.step, label: `${config.dataset} ${config.model}` })
-  bar.log(
-    `${training.switches.title} on the ${config.dataset}: T ${config.T}, batch ${config.batch}, ${config.steps} steps, seed ${config.seed}; ${device.adapter.name} (${device.adapter.source})`,
-  )
+  for (const line of kind.describe(training)) bar.log(line)
   if (isAnomalyEnabled()) bar.log('looking for NaN: each op is watched, which is slow')
-  if (continued) bar.log(`continues from step ${training.step} in ${folder.dir}`)
+  for (const path of saved?.passed ?? []) bar.log(`${path} is damaged and was passed over`)
+  if (saved) bar.log(`continues from step ${training.step} in ${folder.dir}`)
   let interrupted = false
   const interrupt = (): void => {
     if (interrupted) process.exit(130)
@@ -139,36 +147,38 @@ async function run(training: Training, folder: RunFolder, started: number, conti
   }
   process.on('SIGINT', interrupt)
   process.on('SIGTERM', interrupt)
+  const running: Running = { training, folder, bar, seconds, stop: () => interrupted }
   try {
     await training.prepare()
-    await loop(training, folder, bar, seconds, () => interrupted)
+    await kind.loop(running)
     if (interrupted && training.step < config.steps) {
-      folder.writeCheckpoint(await training.checkpoint())
+      await kind.save(running)
       bar.stop()
       console.log(`stopped at step ${training.step}; continue with: bms train ${config.dataset} --resume --out ${quoted(folder.dir)}`)
       return null
     }
-    const report = await drawSamples(training, folder)
+    const { metrics, summary } = await kind.finish(running)
     const result: RunResult = {
       dataset: config.dataset,
       model: config.model,
       T: config.T,
       seed: config.seed,
       steps: training.step,
-      metrics: { modes: report.modes, hq: report.hq, near: report.near, samples: report.n },
+      metrics,
       adapter: device.adapter.name,
       seconds: Math.round(seconds() * 10) / 10,
     }
     folder.writeResult(result)
     bar.stop()
-    const total = training.mixture.means.length
-    console.log(
-      `\n${training.switches.title}, ${config.dataset}, seed ${config.seed}: ${report.modes} of ${total} modes, HQ ${report.hq.toFixed(2)} %, ${result.steps} steps in ${result.seconds} s`,
-    )
+    console.log(`\n${training.switches.title}, ${config.dataset}, seed ${config.seed}: ${summary}, ${result.steps} steps in ${result.seconds} s`)
     console.log(`picture: ${folder.path('samples')}\nresult:  ${folder.path('result')}`)
     return result
   } catch (error) {
-    throw error instanceof DeviceLostError ? lostDuring(training, folder, error) : error
+    throw error instanceof DeviceLostError
+      ? lostDuring(training, folder, error)
+      : error instanceof BmsError && error.code === 'DIVERGED'
+        ? diverged(folder, error)
+        : error
   } finally {
     process.off('SIGINT', interrupt)
     process.off('SIGTERM', interrupt)
@@ -176,33 +186,24 @@ async function run(training: Training, folder: RunFolder, started: number, conti
   }
 }
 
+/** What is left of a run, in words. */
+function kept(folder: RunFolder): string {
+  const saved = folder.readCheckpoint()
+  return saved ? `the checkpoint of step ${readSafetensorsHeader(saved).metadata?.['step']} is safe` : 'there was no checkpoint yet'
+}
+
 /** A lost device, with what is left of the run and how it goes on. */
 function lostDuring(training: Training, folder: RunFolder, cause: DeviceLostError): BmsError {
   const { config } = training
-  const saved = folder.readCheckpoint()
-  const kept = saved ? `the checkpoint of step ${readSafetensorsHeader(saved).metadata?.['step']} is safe` : 'there was no checkpoint yet'
   return new BmsError(
     cause.code,
-    `the GPU device was lost around step ${training.step} (${cause.fields['reason']}: ${cause.fields['why']}); ${kept}; continue with: bms train ${config.dataset} --resume --out ${quoted(folder.dir)}`,
+    `the GPU device was lost around step ${training.step} (${cause.fields['reason']}: ${cause.fields['why']}); ${kept(folder)}; continue with: bms train ${config.dataset} --resume --out ${quoted(folder.dir)}`,
     { ...cause.fields, dir: folder.dir },
     { cause },
   )
 }
 
-async function loop(training: Training, folder: RunFolder, bar: Progress, seconds: () => number, stop: () => boolean): Promise<void> {
-  const { config } = training
-  while (training.step < config.steps && !stop()) {
-    const next = Math.min(config.steps, (Math.floor(training.step / config.evalEvery) + 1) * config.evalEvery)
-    while (training.step < next && !stop()) {
-      await training.advanceBy(Math.min(CHUNK, next - training.step), stop)
-      bar.update(training.step, await training.lossValues())
-    }
-    if (training.step !== next) return
-    const { report } = await training.evaluate()
-    const losses = await training.lossValues()
-    const { modes, hq, near } = report
-    folder.appendMetrics({ step: training.step, ...losses, modes, hq, near, seconds: Math.round(seconds() * 10) / 10 })
-    folder.writeCheckpoint(await training.checkpoint())
-    bar.update(training.step, { ...losses, modes, hq })
-  }
+/** A run whose numbers are none any more, with what is left of it. */
+function diverged(folder: RunFolder, cause: BmsError): BmsError {
+  return new BmsError(cause.code, `${cause.message}; ${kept(folder)} in ${quoted(folder.dir)}`, { ...cause.fields, dir: folder.dir }, { cause })
 }

@@ -97,8 +97,7 @@ function fresh<L extends nn.Linear | nn.Conv2d | nn.ConvTranspose2d>(layer: L): 
   return layer
 }
 
-const down = ({ from, to, kernel, stride, bias }: Stage): nn.Conv2d =>
-  fresh(new nn.Conv2d(from, to, kernel, { stride, padding: padding(kernel), bias }))
+const down = ({ from, to, kernel, stride, bias }: Stage): nn.Conv2d => fresh(new nn.Conv2d(from, to, kernel, { stride, padding: padding(kernel), bias }))
 
 const up = (stage: Stage): nn.Module =>
   stage.stride === 1

@@ -1,10 +1,10 @@
-// A run's folder: config.json, metrics.jsonl, result.json, samples.png, checkpoint.safetensors. This is the only place
-// that knows these names and the only one that writes them.
+// A run's folder: config.json, metrics.jsonl, result.json, samples.png, checkpoint.safetensors; of image runs also earlier checkpoints, sheets of
+// samples, reconstructions.png and report.html. This is the only place that knows these names and the only one that writes them.
 import fs from 'node:fs'
 import { join } from 'node:path'
 import { BmsError, oneLine } from '@bms/tensor'
-import { parseConfig, type RunConfig } from '../config.js'
-import { type Files, readWhole, removeLeftovers, temporaryOwner, writeAtomic, writeFailed } from './atomic.js'
+import { datasetNames, parseConfig, type RunConfig } from '../config.js'
+import { type Files, quietly, readWhole, removeLeftovers, temporaryOwner, writeAtomic, writeFailed } from './atomic.js'
 import { lockName, RunLock } from './lock.js'
 import { type MetricsLine, MetricsLog, type MetricsRead } from './metrics.js'
 
@@ -16,7 +16,8 @@ export interface RunResult {
   seed: number
   /** Steps trained. */
   steps: number
-  metrics: { modes: number; hq: number; [name: string]: unknown }
+  /** What the run was judged by: of points modes, hq and near; of images the losses of the last step. */
+  metrics: Record<string, unknown>
   /** The adapter that was used, by name. */
   adapter: string
   seconds: number
@@ -28,7 +29,16 @@ const names = {
   result: 'result.json',
   samples: 'samples.png',
   checkpoint: 'checkpoint.safetensors',
+  reconstructions: 'reconstructions.png',
+  report: 'report.html',
+  sheets: 'sheets',
 } as const
+
+/** A checkpoint on disk, newest first: 0 is checkpoint.safetensors, 1 the one before. */
+const checkpointName = (age: number): string => (age === 0 ? names.checkpoint : `checkpoint.${age}.safetensors`)
+
+const sheetName = (step: number): string => `${String(step).padStart(8, '0')}.png`
+const sheetPattern = /^(\d{8,})\.png$/
 
 // A configuration is about a kilobyte; anything far larger is another file under the same name.
 const largestConfig = 1 << 20
@@ -83,7 +93,8 @@ export class RunFolder {
    */
   static open(dir: string, files: Files = fs): RunFolder {
     const path = join(dir, names.config)
-    const fail = (what: string) => new BmsError('NOT_A_RUN', `${dir} ${what}. Start a run there with: bms train <ring|grid> --out ${quoted(dir)}`, { dir })
+    const fail = (what: string) =>
+      new BmsError('NOT_A_RUN', `${dir} ${what}. Start a run there with: bms train <${datasetNames.join('|')}> --out ${quoted(dir)}`, { dir })
     if (!files.existsSync(dir)) throw fail('does not exist')
     if (!files.statSync(dir).isDirectory()) throw fail('is a file, not the folder of a run')
     if (!files.existsSync(path)) throw fail(`holds no run (no ${names.config})`)
@@ -128,14 +139,74 @@ export class RunFolder {
     return this.#metrics.rewind(step)
   }
 
-  /** Writes checkpoint.safetensors; whatever happens, the earlier one survives until the new one is whole. Throws `WRITE_FAILED`. */
-  writeCheckpoint(bytes: Uint8Array): void {
-    writeAtomic(this.path('checkpoint'), bytes, this.files)
+  /**
+   * Writes checkpoint.safetensors; whatever happens, the earlier one survives until the new one is whole. With `keep` above 1 it survives that as
+   * checkpoint.1.safetensors, and so on. Throws `WRITE_FAILED`.
+   */
+  writeCheckpoint(bytes: Uint8Array, keep = 1): void {
+    const path = (age: number): string => join(this.dir, checkpointName(age))
+    const moved: number[] = []
+    try {
+      for (let age = keep - 2; age >= 0; age--) {
+        if (!this.files.existsSync(path(age))) continue
+        this.files.renameSync(path(age), path(age + 1))
+        moved.unshift(age)
+      }
+      writeAtomic(path(0), bytes, this.files)
+    } catch (cause) {
+      // Back in their places, newest first; the oldest is lost where there were as many as are kept.
+      for (const age of moved) quietly(() => this.files.renameSync(path(age + 1), path(age)))
+      throw cause instanceof BmsError ? cause : writeFailed(path(0), cause, this.files)
+    }
   }
 
   /** The bytes of checkpoint.safetensors, unchecked; undefined where none was written yet. Throws `READ_FAILED`. */
   readCheckpoint(): Uint8Array | undefined {
     return readWhole(this.path('checkpoint'), this.files)
+  }
+
+  /** The checkpoints that there are, newest first, each unchecked. Throws `READ_FAILED`. */
+  *checkpoints(): Generator<{ path: string; bytes: Uint8Array }> {
+    for (let age = 0; age < 3; age++) {
+      const path = join(this.dir, checkpointName(age))
+      const bytes = readWhole(path, this.files)
+      if (bytes) yield { path, bytes }
+    }
+  }
+
+  /** Writes a sheet of samples as sheets/STEP.png, and as samples.png. Throws `WRITE_FAILED`. */
+  writeSheet(step: number, png: Uint8Array): void {
+    try {
+      this.files.mkdirSync(this.path('sheets'), { recursive: true })
+    } catch (cause) {
+      throw writeFailed(this.path('sheets'), cause, this.files)
+    }
+    writeAtomic(join(this.path('sheets'), sheetName(step)), png, this.files)
+    this.writeSamples(png)
+  }
+
+  /** The sheets up to a step, oldest first. Later ones belong to a run that was taken back. Throws `READ_FAILED`. */
+  readSheets(upTo: number): { step: number; png: Uint8Array }[] {
+    if (!this.files.existsSync(this.path('sheets'))) return []
+    const steps = this.files.readdirSync(this.path('sheets')).flatMap((name) => sheetPattern.exec(String(name))?.[1] ?? [])
+    return steps
+      .map(Number)
+      .filter((step) => step <= upTo)
+      .sort((a, b) => a - b)
+      .flatMap((step) => {
+        const png = readWhole(join(this.path('sheets'), sheetName(step)), this.files)
+        return png ? [{ step, png }] : []
+      })
+  }
+
+  /** Writes reconstructions.png. Throws `WRITE_FAILED`. */
+  writeReconstructions(png: Uint8Array): void {
+    writeAtomic(this.path('reconstructions'), png, this.files)
+  }
+
+  /** Writes report.html. Throws `WRITE_FAILED`. */
+  writeReport(html: string): void {
+    writeAtomic(this.path('report'), html, this.files)
   }
 
   /** Writes samples.png. Throws `WRITE_FAILED`. */

@@ -1,10 +1,9 @@
 // Training on images: batches come from a loader, one for each step by its number; samples and reconstructions are images.
-import { BmsError, type Compiled, compile, currentDevice, type Device, noGrad, randn, type Tensor, tensor, zeros } from '@bms/nn'
+import { BmsError, type Compiled, compile, currentDevice, type Device, LimitError, noGrad, randn, type Tensor, tensor, zeros } from '@bms/nn'
 import type { ImageConfig } from '../config.js'
-import { models } from '../models.js'
 import { imageGenerator, imageNetworks } from '../networks/images.js'
 import type { Generator } from '../networks/networks.js'
-import { stepContext } from '../step.js'
+import { type StepContext, stepContext } from '../step.js'
 import { type NoiseSource, Training } from './training.js'
 
 /** Where batches come from: `next(k)` is the k-th, [batch, 3, 32, 32] in [-1, 1], the same whenever it is asked for. `imageLoader` makes one. */
@@ -31,6 +30,25 @@ const STEPS_IN_FLIGHT = 2
 /** Of an image [3, 32, 32]. */
 export const imageShape = [3, 32, 32] as const
 export const imageSize = 3 * 32 * 32
+
+/** The largest batch, and the largest T, that the adapter can hold with everything else as the run has it. undefined: none. */
+export function fitting(training: ImageTraining): { batch: number | undefined; T: number | undefined } {
+  const fits = (other: { batch?: number; T?: number }): boolean => {
+    try {
+      training.plan(other)
+      return true
+    } catch (error) {
+      if (error instanceof LimitError) return false
+      throw error
+    }
+  }
+  // Halves: what fits is sought within a factor of two, in few trials.
+  const largest = (from: number, at: (n: number) => boolean): number | undefined => {
+    for (let n = from >> 1; n >= 1; n >>= 1) if (at(n)) return n
+    return undefined
+  }
+  return { batch: largest(training.config.batch, (batch) => fits({ batch })), T: largest(training.config.T, (T) => fits({ T })) }
+}
 
 export class ImageTraining extends Training<ImageConfig> {
   protected readonly compiled: ReturnType<typeof this.compileSteps<[Tensor]>>['whole']
@@ -60,15 +78,9 @@ export class ImageTraining extends Training<ImageConfig> {
       })
     super(config, device, () => imageNetworks(config))
     this.inFlight = STEPS_IN_FLIGHT
-    const { hyper, batch, T, dtype } = config
     this.average = imageGenerator(config)
     this.average.eval()
-    const context = stepContext(this.nets, this.optimisers, this.switches, hyper, batch, T, {
-      drawsPerPass: hyper.drawsPerPass,
-      lossScale: dtype === 'f16' ? hyper.lossScale : 1,
-      norms: true,
-    })
-    const { whole, criticOnly } = this.compileSteps<[Tensor]>(context, (x) => x, noise)
+    const { whole, criticOnly } = this.compileSteps<[Tensor]>(this.context(config.batch, config.T), (x) => x, noise)
     this.compiled = whole
     this.criticOnly = criticOnly
     this.decode = compile((z: Tensor) => noGrad(() => this.average.forward(z)))
@@ -97,11 +109,33 @@ export class ImageTraining extends Training<ImageConfig> {
     }
   }
 
-  /** What a step takes on the device; known after `prepare`. */
-  memory(): MemoryPlan {
-    const { arenaBytes, unsharedBytes, resultBytes } = this.stats()
-    const state = Object.values(this.state()).reduce((sum, t) => sum + 4 * t.size, 0)
-    return { arena: arenaBytes, unshared: unsharedBytes, results: resultBytes, state }
+  /**
+   * What a step takes on the device, known before the first one.
+   * @param other a batch or T to plan for instead of the run's own
+   * @throws LimitError where the adapter could not hold it
+   */
+  plan(other: { batch?: number; T?: number } = {}): MemoryPlan {
+    const { batch, T } = { ...this.config, ...other }
+    const own = batch === this.config.batch && T === this.config.T
+    const step = own ? this.compiled : this.compileSteps<[Tensor]>(this.context(batch, T), (x) => x).whole
+    const x = zeros([batch, ...imageShape], { device: this.device })
+    try {
+      const { arenaBytes, unsharedBytes, resultBytes } = step.plan(x)
+      const state = Object.values(this.state()).reduce((sum, t) => sum + 4 * t.size, 0)
+      return { arena: arenaBytes, unshared: unsharedBytes, results: resultBytes, state }
+    } finally {
+      x.dispose()
+      if (!own) step.dispose()
+    }
+  }
+
+  private context(batch: number, T: number): StepContext {
+    const { hyper, dtype } = this.config
+    return stepContext(this.nets, this.optimisers, this.switches, hyper, batch, T, {
+      drawsPerPass: hyper.drawsPerPass,
+      lossScale: dtype === 'f16' ? hyper.lossScale : 1,
+      norms: true,
+    })
   }
 
   protected override async iterate(): Promise<ReturnType<typeof this.compiled>> {

@@ -28,7 +28,6 @@ import {
   type StepContext,
   type StepLosses,
   type StepNorms,
-  stepContext,
   trainStep,
 } from '../step.js'
 

@@ -254,10 +254,18 @@ export class Stream {
   }
 }
 
-/** The bind group resource of one operand of a dispatch. */
-export function bindingOf(op: string, b: { storage: Storage; offset?: number; size?: number }): GPUBufferBinding {
-  const offset = b.offset ?? 0
-  const size = b.size ?? b.storage.bytes - offset
+/** What a dispatch binds of one operand. */
+interface Operand {
+  storage: Storage
+  offset?: number
+  size?: number
+}
+
+const bound = ({ storage, offset = 0, size = storage.bytes - offset }: Operand): { offset: number; size: number } => ({ offset, size })
+
+/** Throws where an operand is more than the adapter binds. */
+export function checkBinding(op: string, b: Operand): void {
+  const { size } = bound(b)
   const limit = b.storage.device.limits.maxStorageBufferBindingSize
   if (size > limit) {
     throw new LimitError(
@@ -266,5 +274,11 @@ export function bindingOf(op: string, b: { storage: Storage; offset?: number; si
       { need: size, limit },
     )
   }
+}
+
+/** The bind group resource of one operand of a dispatch. */
+export function bindingOf(op: string, b: Operand): GPUBufferBinding {
+  checkBinding(op, b)
+  const { offset, size } = bound(b)
   return { buffer: bufferOf(op, b.storage), offset: b.storage.base + offset, size }
 }

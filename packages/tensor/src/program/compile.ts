@@ -30,7 +30,12 @@ export interface Compiled<A extends unknown[], R> {
   (...args: A): R
   /** Records and builds the step for such arguments, its pipelines in parallel, without running it. */
   prepare(...args: A): Promise<void>
-  /** Of the program that ran (or was prepared) last: what it holds and does. */
+  /**
+   * Records the step for such arguments and plans its memory: what it will hold and do, before anything of it is made.
+   * @throws LimitError where the adapter could not hold it
+   */
+  plan(...args: A): ProgramStats
+  /** Of the program that ran (or was prepared or planned) last: what it holds and does. */
   stats(): ProgramStats
   /** Time of each kernel. Runs the step once. */
   profile(): Promise<KernelTime[]>
@@ -179,6 +184,11 @@ export function compile<A extends unknown[], R>(fn: (...args: A) => R, options: 
   }
   compiled.prepare = async (...args) => {
     if (!currentWatcher()) await find(args)?.entry.program.prepare()
+  }
+  compiled.plan = (...args) => {
+    const found = find(args)
+    if (!found) throw new ArgumentError('plan', 'a step cannot be planned while another one is recorded')
+    return found.entry.program.stats()
   }
   compiled.stats = () => current('stats').stats()
   compiled.profile = () => current('profile').profile()

@@ -1,6 +1,6 @@
 // Where the intermediate results of a step lie: each lives from its first write to its last read, and those that do not
 // live at the same time share bytes. WebGPU forbids reading and writing one buffer in one dispatch, so the arena is a
-// few buffers, coloured such that no call reads the buffer that it writes.
+// few buffers, coloured such that no call reads the buffer that it writes; a colour that is more than one buffer may hold gets several.
 import type { Call } from '../calls/call.js'
 import type { Storage } from '../device/storage.js'
 
@@ -19,8 +19,8 @@ interface Life {
   to: number
 }
 
-/** Pure; `isTemporary` says which storages are the step's own. `align` is the adapter's offset alignment. */
-export function planMemory(calls: readonly Call[], isTemporary: (s: Storage) => boolean, align: number): MemoryPlan {
+/** Pure; `isTemporary` says which storages are the step's own. `align` is the adapter's offset alignment, `most` the bytes that one buffer may have. */
+export function planMemory(calls: readonly Call[], isTemporary: (s: Storage) => boolean, align: number, most = Infinity): MemoryPlan {
   const lives = new Map<Storage, Life>()
   const conflicts = new Map<Storage, Set<Storage>>()
   calls.forEach((call, i) => {
@@ -47,24 +47,38 @@ export function planMemory(calls: readonly Call[], isTemporary: (s: Storage) => 
     colour.set(storage, c)
   }
   const arenas: number[] = []
+  const ofColour: number[][] = []
   const place: MemoryPlan['place'] = new Map()
   const placed: (Life & { arena: number; offset: number })[] = []
   let unshared = 0
-  for (const life of [...lives.values()].sort((a, b) => b.bytes - a.bytes || a.from - b.from)) {
-    const arena = colour.get(life.storage)!
-    unshared += life.bytes
-    // The lowest gap among those that live at the same time.
+  // The lowest gap in an arena among those that live at the same time.
+  const gap = (life: Life, arena: number): number => {
     const beside = placed.filter((p) => p.arena === arena && p.from <= life.to && life.from <= p.to).sort((a, b) => a.offset - b.offset)
     let offset = 0
     for (const p of beside) {
       if (offset + life.bytes <= p.offset) break
       offset = Math.max(offset, p.offset + p.bytes)
     }
+    return offset
+  }
+  for (const life of [...lives.values()].sort((a, b) => b.bytes - a.bytes || a.from - b.from)) {
+    unshared += life.bytes
+    const own = (ofColour[colour.get(life.storage)!] ??= [])
+    let offset = 0
+    let arena = own.find((a) => {
+      offset = gap(life, a)
+      return offset + life.bytes <= most
+    })
+    if (arena === undefined) {
+      arena = arenas.push(0) - 1
+      own.push(arena)
+      offset = 0
+    }
     placed.push({ ...life, arena, offset })
     place.set(life.storage, { arena, offset })
-    arenas[arena] = Math.max(arenas[arena] ?? 0, offset + life.bytes)
+    arenas[arena] = Math.max(arenas[arena]!, offset + life.bytes)
   }
-  return { arenas: Array.from(arenas, (b) => b ?? 0), place, unshared }
+  return { arenas, place, unshared }
 }
 
 function link(map: Map<Storage, Set<Storage>>, a: Storage, b: Storage): void {

@@ -3,7 +3,7 @@
 import type { Call, Dispatch } from '../calls/call.js'
 import type { Device } from '../device/device.js'
 import type { Storage } from '../device/storage.js'
-import { bindingOf, type Prepared } from '../device/stream.js'
+import { bindingOf, checkBinding, type Prepared } from '../device/stream.js'
 import { ShapeError } from '../errors.js'
 import { Graph } from './graph.js'
 import { optimise, type Rewrites } from './optimise.js'
@@ -62,6 +62,7 @@ export class Program {
     try {
       this.layOut()
       this.dispatches = this.calls.flatMap((c) => c.lower(device))
+      for (const d of this.dispatches) for (const b of d.buffers) checkBinding(d.op, b)
     } catch (error) {
       this.dispose()
       throw error
@@ -72,7 +73,7 @@ export class Program {
 
   private layOut(): void {
     const { allocator, limits } = this.device
-    const plan = planMemory(this.calls, (s) => this.graph.isTemporary(s), Math.max(16, limits.minStorageBufferOffsetAlignment))
+    const plan = planMemory(this.calls, (s) => this.graph.isTemporary(s), Math.max(16, limits.minStorageBufferOffsetAlignment), limits.maxBufferSize)
     const arenas = plan.arenas.map((bytes) => {
       const arena = allocator.allocateNow('compile', bytes)
       this.owned.push(arena)

@@ -1,0 +1,211 @@
+// Fetches CIFAR-10's archive to a folder. What has arrived is kept under another name, so that a broken connection costs
+// nothing: the same call goes on from there. The archive gets its name only once it is whole and its checksum is right.
+import { createHash, type Hash } from 'node:crypto'
+import { closeSync, existsSync, fsyncSync, ftruncateSync, mkdirSync, openSync, readSync, renameSync, statSync, unlinkSync, writeSync } from 'node:fs'
+import { join } from 'node:path'
+import { BmsError, oneLine } from '@bms/tensor'
+import { quietly, writeFailed } from '../run/atomic.js'
+import type { ByteProgress } from './byte-stream.js'
+import { cifar10Archive } from './cifar10-archive.js'
+import { amount, badData } from './image-set.js'
+
+/** What a file must be for it to be the right one. */
+export interface ExpectedFile {
+  readonly bytes: number
+  /** The hash in hexadecimal digits. */
+  readonly md5: string
+}
+
+export interface DownloadOptions {
+  /** A mirror; the authors' server. */
+  readonly url?: string
+  /** What must arrive; the official archive. */
+  readonly expect?: ExpectedFile
+  /** Called with the bytes on the disk so far, those of earlier calls included. */
+  readonly onProgress?: (progress: ByteProgress) => void
+  /** Stops; what arrived is kept. The promise then rejects with the signal's reason. */
+  readonly signal?: AbortSignal
+}
+
+/**
+ * Downloads CIFAR-10's binary version to `dir/cifar-10-binary.tar.gz`; where it is already there and right, that is all.
+ * @returns the archive's path, for `openCifar10`
+ * @throws BmsError `DOWNLOAD_FAILED` with `{ url, status?, reason, kept }` (bytes kept on the disk), `BAD_DATA` with `{ path, got, expected }`
+ *   where something else arrived or lies there, `WRITE_FAILED`
+ */
+export async function downloadCifar10(dir: string, options: DownloadOptions = {}): Promise<string> {
+  const { url = cifar10Archive.url, expect = cifar10Archive } = options
+  const path = join(dir, cifar10Archive.name)
+  const part = `${path}.part`
+  if (existsSync(path)) {
+    checkPresent(path, expect)
+    return path
+  }
+  const file = PartFile.open(dir, part, expect.bytes)
+  try {
+    if (file.length < expect.bytes) await receive(file, url, expect, options)
+    file.sync()
+  } finally {
+    file.close()
+  }
+  const md5 = file.digest()
+  if (file.length !== expect.bytes || md5 !== expect.md5) {
+    quietly(() => unlinkSync(part))
+    const got = `${amount(file.length)} bytes with MD5 ${md5}`
+    const expected = `${amount(expect.bytes)} bytes with MD5 ${expect.md5}`
+    throw badData(path, `what ${oneLine(url)} sent is not the archive: got ${got}, expected ${expected}. It was removed. Try again, or another server`, {
+      url,
+      got,
+      expected,
+    })
+  }
+  try {
+    renameSync(part, path)
+  } catch (cause) {
+    // Another process that fetched the same bytes to the same place may have been first.
+    if (!existsSync(path)) throw writeFailed(path, cause)
+  }
+  return path
+}
+
+/** An archive under the right name is the user's: it is never replaced. */
+function checkPresent(path: string, expect: ExpectedFile): void {
+  const { size } = statSync(path)
+  const md5 = size === expect.bytes ? hashOf(path).digest('hex') : undefined
+  if (md5 === expect.md5) return
+  const got = `${amount(size)} bytes${md5 ? ` with MD5 ${md5}` : ''}`
+  const expected = `${amount(expect.bytes)} bytes with MD5 ${expect.md5}`
+  throw badData(path, `a file of this name is there, but not the archive: got ${got}, expected ${expected}. Move it away to download the archive`, {
+    got,
+    expected,
+  })
+}
+
+async function receive(file: PartFile, url: string, expect: ExpectedFile, { onProgress, signal }: DownloadOptions): Promise<void> {
+  const failed = (reason: string, status?: number, cause?: unknown) => {
+    const kept =
+      file.length > 0 ? `${amount(file.length)} of ${amount(expect.bytes)} bytes are kept: the same command goes on from there` : 'Nothing arrived yet'
+    return new BmsError('DOWNLOAD_FAILED', `could not download ${oneLine(url)}: ${reason}. ${kept}`, { url, status, reason, kept: file.length }, { cause })
+  }
+  const attempt = async <T>(action: () => Promise<T>): Promise<T> => {
+    try {
+      return await action()
+    } catch (cause) {
+      signal?.throwIfAborted()
+      throw failed(networkReason(cause), undefined, cause)
+    }
+  }
+  const headers = { 'accept-encoding': 'identity', ...(file.length > 0 ? { range: `bytes=${file.length}-` } : {}) }
+  const response = await attempt(() => fetch(url, { headers, signal }))
+  const continues = response.status === 206 && response.headers.get('content-range')?.startsWith(`bytes ${file.length}-`) === true
+  if (!response.body || (response.status !== 200 && !continues)) {
+    await response.body?.cancel()
+    throw failed(`the server answered ${response.status} ${response.statusText}`.trim(), response.status)
+  }
+  // A server that knows no ranges sends all of it again.
+  if (!continues) file.restart()
+  const reader = response.body.getReader()
+  onProgress?.({ bytes: file.length, total: expect.bytes })
+  for (;;) {
+    const { done, value } = await attempt(() => reader.read())
+    if (done) break
+    file.append(value)
+    onProgress?.({ bytes: file.length, total: expect.bytes })
+    if (file.length <= expect.bytes) continue
+    // No archive of ours: no need to fill the disk with it.
+    await reader.cancel()
+    return
+  }
+  if (file.length < expect.bytes && fewer(response, file.length)) throw failed('the connection ended early')
+}
+
+/** Did the server promise more than it sent, or nothing? Else what it has is shorter than the archive, and trying again brings no more. */
+function fewer(response: Response, length: number): boolean {
+  const range = /\/(\d+)$/.exec(response.headers.get('content-range') ?? '')
+  const promised = range ? Number(range[1]) : Number(response.headers.get('content-length') ?? Infinity)
+  return length < promised
+}
+
+function networkReason(cause: unknown): string {
+  // "fetch failed" says nothing; what it hides does.
+  const inner = cause instanceof Error && cause.cause instanceof Error ? cause.cause : cause
+  return oneLine(inner instanceof Error ? inner.message || String((inner as NodeJS.ErrnoException).code) : String(inner))
+}
+
+/** The bytes that have arrived, and their hash so far. */
+class PartFile {
+  #hash: Hash
+  length: number
+
+  private constructor(
+    readonly path: string,
+    private readonly handle: number,
+    hash: Hash,
+    length: number,
+  ) {
+    this.#hash = hash
+    this.length = length
+  }
+
+  /** What an earlier call left is taken over, unless it is longer than the whole. */
+  static open(dir: string, path: string, most: number): PartFile {
+    try {
+      mkdirSync(dir, { recursive: true })
+      const handle = openSync(path, existsSync(path) ? 'r+' : 'wx+')
+      const { size } = statSync(path)
+      const file = new PartFile(path, handle, createHash('md5'), 0)
+      if (size > most) file.restart()
+      else {
+        file.#hash = hashOf(path)
+        file.length = size
+      }
+      return file
+    } catch (cause) {
+      throw writeFailed(path, cause)
+    }
+  }
+
+  restart(): void {
+    ftruncateSync(this.handle, 0)
+    this.#hash = createHash('md5')
+    this.length = 0
+  }
+
+  append(bytes: Uint8Array): void {
+    try {
+      for (let done = 0; done < bytes.length; ) done += writeSync(this.handle, bytes, done, bytes.length - done, this.length + done)
+    } catch (cause) {
+      throw writeFailed(this.path, cause)
+    }
+    this.#hash.update(bytes)
+    this.length += bytes.length
+  }
+
+  sync(): void {
+    try {
+      fsyncSync(this.handle)
+    } catch (cause) {
+      throw writeFailed(this.path, cause)
+    }
+  }
+
+  close(): void {
+    quietly(() => closeSync(this.handle))
+  }
+
+  digest(): string {
+    return this.#hash.copy().digest('hex')
+  }
+}
+
+function hashOf(path: string): Hash {
+  const hash = createHash('md5')
+  const handle = openSync(path, 'r')
+  try {
+    const block = Buffer.alloc(1 << 20)
+    for (let n = readSync(handle, block); n > 0; n = readSync(handle, block)) hash.update(block.subarray(0, n))
+  } finally {
+    closeSync(handle)
+  }
+  return hash
+}
