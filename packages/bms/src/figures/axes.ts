@@ -1,6 +1,6 @@
 // A plot's frame: a rectangle on the page, the range it shows on each axis, ticks and labels. Everything drawn inside
 // goes through `x` and `y`, which map data to the page.
-import { colours, decimal, element, label } from './svg.js'
+import { colours, decimal, element, label, type Theme } from './svg.js'
 
 export interface Axes {
   /** Page coordinate of a data coordinate. */
@@ -53,7 +53,7 @@ export function tickText(ticks: readonly number[]): (value: number) => string {
 }
 
 /** Axes over `box`. Ranges must not be empty. */
-export function axes(box: Box, horizontal: AxisRange, vertical: AxisRange): Axes {
+export function axes(box: Box, horizontal: AxisRange, vertical: AxisRange, theme: Theme = colours): Axes {
   const { left, top, width, height } = box
   const x = (value: number) => left + ((value - horizontal.min) / (horizontal.max - horizontal.min)) * width
   const y = (value: number) => top + height - ((value - vertical.min) / (vertical.max - vertical.min)) * height
@@ -66,8 +66,8 @@ export function axes(box: Box, horizontal: AxisRange, vertical: AxisRange): Axes
     xTicks.map((tick) => `M${decimal(x(tick))} ${top}v${height}`).join('') + yTicks.map((tick) => `M${left} ${decimal(y(tick))}h${width}`).join('')
   const tickPath = xTicks.map((tick) => `M${decimal(x(tick))} ${bottom}v5`).join('') + yTicks.map((tick) => `M${left} ${decimal(y(tick))}h-5`).join('')
   const numbers = [
-    ...xTicks.map((tick) => label(xText(tick), x(tick), bottom + 19, { anchor: 'middle', fill: colours.soft })),
-    ...yTicks.map((tick) => label(yText(tick), left - 9, y(tick) + 4.2, { anchor: 'end', fill: colours.soft })),
+    ...xTicks.map((tick) => label(xText(tick), x(tick), bottom + 19, { anchor: 'middle', fill: theme.soft })),
+    ...yTicks.map((tick) => label(yText(tick), left - 9, y(tick) + 4.2, { anchor: 'end', fill: theme.soft })),
   ]
   // The vertical label keeps clear of the longest tick text.
   const reach = Math.max(...yTicks.map((tick) => yText(tick).length)) * 5.8
@@ -76,13 +76,13 @@ export function axes(box: Box, horizontal: AxisRange, vertical: AxisRange): Axes
     y,
     inside: (px, py) => px >= horizontal.min && px <= horizontal.max && py >= vertical.min && py <= vertical.max,
     box,
-    grid: element('path', { d: gridPath, stroke: colours.hair, strokeWidth: 1, fill: 'none' }),
+    grid: element('path', { d: gridPath, stroke: theme.hair, strokeWidth: 1, fill: 'none' }),
     frame: [
-      element('path', { d: tickPath, stroke: colours.axis, strokeWidth: 1, fill: 'none' }),
-      element('rect', { x: left, y: top, width, height, fill: 'none', stroke: colours.axis, strokeWidth: 1 }),
+      element('path', { d: tickPath, stroke: theme.axis, strokeWidth: 1, fill: 'none' }),
+      element('rect', { x: left, y: top, width, height, fill: 'none', stroke: theme.axis, strokeWidth: 1 }),
       ...numbers,
-      label(horizontal.label, left + width / 2, bottom + 40, { anchor: 'middle', size: 13 }),
-      label(vertical.label, left - 21 - reach, top + height / 2, { anchor: 'middle', size: 13, rotate: -90 }),
+      label(horizontal.label, left + width / 2, bottom + 40, { anchor: 'middle', size: 13, fill: theme.ink }),
+      label(vertical.label, left - 21 - reach, top + height / 2, { anchor: 'middle', size: 13, rotate: -90, fill: theme.ink }),
     ].join(''),
   }
 }

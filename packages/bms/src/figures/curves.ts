@@ -1,14 +1,10 @@
 // Training curves: quality on top, loss terms below, over the same steps.
 import { BmsError } from '@bms/tensor'
-import { type Axes, axes, niceTicks } from './axes.js'
+import { type Axes, axes } from './axes.js'
+import { type Curve, extent, lastFinite, linePath, padded, palette } from './lines.js'
 import { colours, decimal, page, element, label } from './svg.js'
 
-/** A line of the figure. Values that are not finite leave a gap. */
-export interface Curve {
-  readonly name: string
-  readonly steps: readonly number[]
-  readonly values: readonly number[]
-}
+export type { Curve } from './lines.js'
 
 export interface CurvesOptions {
   title: string
@@ -25,7 +21,6 @@ const left = 78
 const plotWidth = 700
 const right = 150
 const width = left + plotWidth + right
-const palette = [colours.blue, colours.vermillion, colours.green, colours.orange, colours.purple, colours.sky, colours.target]
 
 /**
  * Two stacked plots with a common horizontal axis; each line is named at its right end.
@@ -42,14 +37,14 @@ export function curvesSvg({ title, subtitle = '', quality, losses, reference }: 
     })
   const steps = every.flatMap((curve) => curve.steps.filter((_, i) => Number.isFinite(curve.values[i])))
   if (steps.length === 0) throw new BmsError('BAD_ARGUMENT', 'curves: got no finite point to draw', { option: 'curves', got: 0 })
-  const horizontal = { min: 0, max: Math.max(1, ...steps), label: '' }
+  const horizontal = { min: 0, max: Math.max(1, extent(steps)!.max), label: '' }
   const upper = axes({ left, top: 92, width: plotWidth, height: 210 }, horizontal, {
     min: 0,
     max: 100,
     label: 'samples within 3σ (%)',
     ticks: [0, 20, 40, 60, 80, 100],
   })
-  const lossRange = padded(losses.flatMap((curve) => curve.values.filter(Number.isFinite)))
+  const lossRange = padded(losses.flatMap((curve) => curve.values))
   const lower = axes({ left, top: 346, width: plotWidth, height: 240 }, { ...horizontal, label: 'training step' }, { ...lossRange, label: 'loss terms' })
   const line =
     reference === undefined
@@ -82,39 +77,8 @@ function plot(frame: Axes, curves: readonly Curve[]): string {
   const end = frame.box.left + frame.box.width
   return [
     ...lines.map(({ curve, colour }) =>
-      element('path', { d: path(frame, curve), stroke: colour, strokeWidth: 1.75, strokeLinejoin: 'round', strokeLinecap: 'round', fill: 'none' }),
+      element('path', { d: linePath(frame, curve), stroke: colour, strokeWidth: 1.75, strokeLinejoin: 'round', strokeLinecap: 'round', fill: 'none' }),
     ),
     ...named.map(({ curve, colour, y }) => label(curve.name, end + 10, y, { fill: colour, weight: 600 })),
   ].join('')
-}
-
-function path(frame: Axes, curve: Curve): string {
-  let pen = false
-  let d = ''
-  curve.values.forEach((value, i) => {
-    if (!Number.isFinite(value)) {
-      pen = false
-      return
-    }
-    d += `${pen ? 'L' : 'M'}${decimal(frame.x(curve.steps[i]))} ${decimal(frame.y(value))}`
-    pen = true
-  })
-  return d
-}
-
-const lastFinite = (curve: Curve) => curve.values.findLast(Number.isFinite)
-
-// A range that holds all values with some air, ending on ticks.
-function padded(values: readonly number[]): { min: number; max: number } {
-  let low = Infinity
-  let high = -Infinity
-  for (const value of values) {
-    low = Math.min(low, value)
-    high = Math.max(high, value)
-  }
-  if (low > high) return { min: 0, max: 1 }
-  if (low === high) return { min: low - 1, max: high + 1 }
-  const air = 0.04 * (high - low)
-  const step = niceTicks(low, high).reduce((gap, tick, i, ticks) => (i === 0 ? gap : Math.min(gap, tick - ticks[i - 1])), high - low)
-  return { min: Math.floor((low - air) / step) * step, max: Math.ceil((high + air) / step) * step }
 }

@@ -19,6 +19,14 @@ export const colours = {
   target: '#4a4f57',
 } as const
 
+/** Colours of text and lines. `colours` are those of figures on white; a page that also has a dark side passes CSS variables. */
+export interface Theme {
+  readonly ink: string
+  readonly soft: string
+  readonly axis: string
+  readonly hair: string
+}
+
 type Attributes = Record<string, string | number | undefined>
 
 /** An element with attributes and already built children. Attribute names are camelCase; values are escaped. */
@@ -59,7 +67,8 @@ export function decimal(value: number): string {
 // XML allows neither control characters nor halves of surrogate pairs, escaped or not.
 const forbidden = /[\p{Cc}\p{Surrogate}\ufffe\uffff]/gu
 
-function escapeText(content: string): string {
+/** Text as the content of an element or the value of an attribute in double quotes, of XML or HTML. */
+export function escapeText(content: string): string {
   return content.replace(forbidden, '').replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;')
 }
 

@@ -1,0 +1,94 @@
+// Lines of a plot: values over steps with gaps where there are none, thinned so that long runs stay small and spikes stay
+// visible, and the range that shows them.
+import { type Axes, niceTicks } from './axes.js'
+import { colours, decimal } from './svg.js'
+
+/** A line of a figure. Values that are not finite leave a gap. */
+export interface Curve {
+  readonly name: string
+  readonly steps: readonly number[]
+  readonly values: readonly number[]
+}
+
+/** Line colours in the order of their use. */
+export const palette: readonly string[] = [colours.blue, colours.vermillion, colours.green, colours.orange, colours.purple, colours.sky, colours.target]
+
+/**
+ * A curve of at most `most` points (at least 8). Of neighbouring points the lowest and the highest stay, as do the first, the
+ * last, and a gap wherever there was one; so every spike is seen.
+ */
+export function decimate(curve: Curve, most = 2000): Curve {
+  const { steps, values } = curve
+  const n = steps.length
+  if (n <= most) return curve
+  const buckets = Math.floor((most - 2) / 3)
+  const kept = [0]
+  for (let bucket = 0; bucket < buckets; bucket++) {
+    const [from, to] = [0, 1].map((i) => 1 + Math.floor(((bucket + i) * (n - 2)) / buckets))
+    let [low, high, gap] = [-1, -1, -1]
+    for (let i = from; i < to; i++) {
+      if (!Number.isFinite(values[i])) gap = i
+      else {
+        if (low < 0 || values[i] < values[low]) low = i
+        if (high < 0 || values[i] > values[high]) high = i
+      }
+    }
+    kept.push(...[...new Set([low, high, gap])].filter((i) => i >= 0).sort((a, b) => a - b))
+  }
+  kept.push(n - 1)
+  return { ...curve, steps: kept.map((i) => steps[i]), values: kept.map((i) => values[i]) }
+}
+
+/** Means over `count` stretches of equally many points, each in the middle of its steps; NaN where a stretch has no finite value. */
+export function means(curve: Curve, count: number): Curve {
+  const steps: number[] = []
+  const values: number[] = []
+  for (let k = 0; k < count; k++) {
+    const [from, to] = [0, 1].map((i) => Math.round(((k + i) * curve.steps.length) / count))
+    if (from === to) continue
+    const finite = curve.values.slice(from, to).filter(Number.isFinite)
+    steps.push((curve.steps[from] + curve.steps[to - 1]) / 2)
+    values.push(finite.reduce((sum, value) => sum + value, 0) / finite.length)
+  }
+  return { ...curve, steps, values }
+}
+
+/** The line as an SVG path. A point between two gaps is a dot where line ends are round. */
+export function linePath(frame: Axes, { steps, values }: Curve): string {
+  let pen = false
+  let d = ''
+  values.forEach((value, i) => {
+    if (!Number.isFinite(value)) {
+      pen = false
+      return
+    }
+    const alone = !pen && !Number.isFinite(values[i + 1])
+    d += `${pen ? 'L' : 'M'}${decimal(frame.x(steps[i]))} ${decimal(frame.y(value))}${alone ? 'h0' : ''}`
+    pen = true
+  })
+  return d
+}
+
+/** The lowest and the highest finite value; undefined where there is none. */
+export function extent(values: Iterable<number>): { min: number; max: number } | undefined {
+  let min = Infinity
+  let max = -Infinity
+  for (const value of values) {
+    if (!Number.isFinite(value)) continue
+    if (value < min) min = value
+    if (value > max) max = value
+  }
+  return min <= max ? { min, max } : undefined
+}
+
+/** A range that holds all finite values with some air, ending on ticks. */
+export function padded(values: Iterable<number>): { min: number; max: number } {
+  const { min, max } = extent(values) ?? { min: 0, max: 1 }
+  if (min === max) return { min: min - 1, max: max + 1 }
+  const air = 0.04 * (max - min)
+  const step = niceTicks(min, max).reduce((gap, tick, i, ticks) => (i === 0 ? gap : Math.min(gap, tick - ticks[i - 1])), max - min)
+  return { min: Math.floor((min - air) / step) * step, max: Math.ceil((max + air) / step) * step }
+}
+
+/** The last finite value. */
+export const lastFinite = (curve: Curve): number | undefined => curve.values.findLast(Number.isFinite)
