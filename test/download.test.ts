@@ -6,10 +6,11 @@ import type { AddressInfo } from 'node:net'
 import os from 'node:os'
 import { join } from 'node:path'
 import type { BmsError } from '@bms/tensor'
-import { downloadCifar10, type DownloadOptions, fetchCifar10, openCifar10 } from '@bms/bms/node'
+import { downloadCifar10, type DownloadOptions, fetchCifar10, fetchCifar10Sample, openCifar10, openCifar10Sample } from '@bms/bms/node'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { archiveOf, batchOf } from './helpers/cifar10.js'
+import { options } from './support/options.js'
 
 const test = suite('download')
 
@@ -26,18 +27,24 @@ interface Manner {
 
 let archive: Uint8Array
 let manner: Manner = {}
+/** What it sends under other paths than the archive's. */
+let pages: Record<string, Buffer> = {}
 let requests: (string | undefined)[] = []
 let url = ''
 let dir = ''
 const server = http.createServer((request, response) => {
   const { range } = request.headers
   requests.push(range)
-  const whole = manner.body ?? archive
-  if (manner.status) {
+  const whole = pages[request.url ?? ''] ?? manner.body ?? archive
+  if (manner.status && !pages[request.url ?? '']) {
     response.writeHead(manner.status).end('no such page')
     return
   }
   const from = range && manner.ranges !== false ? Number(/^bytes=(\d+)-$/.exec(range)![1]) : 0
+  if (from >= whole.length) {
+    response.writeHead(416).end()
+    return
+  }
   const body = whole.subarray(from)
   const headers: http.OutgoingHttpHeaders = manner.chunked ? {} : { 'content-length': body.length }
   if (from > 0) headers['content-range'] = `bytes ${from}-${whole.length - 1}/${whole.length}`
@@ -58,6 +65,7 @@ test.after(() => {
 test.before.each(() => {
   dir = fs.mkdtempSync(join(os.tmpdir(), 'bms-download-'))
   manner = {}
+  pages = {}
   requests = []
 })
 test.after.each(() => {
@@ -164,6 +172,15 @@ test('a wrong checksum removes what arrived', async () => {
   assert.equal(fs.readdirSync(dir), [])
 })
 
+test('what was kept of a longer file is not continued with a shorter one', async () => {
+  manner = { cut: 5000 }
+  await caught(download)
+  manner = { body: archive.subarray(0, 4000) }
+  assert.match((await caught(download)).message, 'is not the archive: got 4,000 bytes')
+  assert.equal(requests, [undefined, 'bytes=5000-', undefined])
+  assert.equal(fs.readdirSync(dir), [])
+})
+
 test('more bytes than the archive has are not awaited', async () => {
   manner = { body: Buffer.concat([archive, Buffer.alloc(1 << 22)]) }
   assert.match((await caught(download)).message, 'is not the archive: got ')
@@ -206,8 +223,43 @@ test('a signal stops and keeps what arrived', async () => {
 
 test('a folder that cannot be written', async () => {
   fs.writeFileSync(join(dir, 'file'), 'x')
-  const error = await caught(() => downloadCifar10(join(dir, 'file/below'), { url, expect: { bytes: 1, md5: '' } }))
+  const below = join(dir, 'file/below')
+  const error = await caught(() => downloadCifar10(below, { url, expect: { bytes: 1, md5: '' } }))
   assert.is(error.code, 'WRITE_FAILED')
+  assert.is(error.message, `could not write ${join(below, 'cifar-10-binary.tar.gz.part')} (ENOTDIR): a part of the path is a file. Choose another folder.`)
+  assert.equal(requests, [])
+})
+
+test("something else under the part file's name, or under the archive's", async () => {
+  fs.mkdirSync(`${path()}.part`)
+  const error = await caught(download)
+  assert.is(error.code, 'WRITE_FAILED')
+  assert.ok(error.message.startsWith(`could not write ${path()}.part (EISDIR): `))
+  fs.mkdirSync(path())
+  assert.match((await caught(download)).message, `${path()}: a file of this name is there, but not the archive: got `)
+})
+
+test('a page fetches the sample from where it keeps it', async () => {
+  const assets = join(options.root, 'packages/bms/assets')
+  const [sheet, labels] = [new URL('/sheet.png', url), new URL('/labels.json', url)]
+  pages = { '/sheet.png': fs.readFileSync(join(assets, 'cifar10-sample.png')), '/labels.json': fs.readFileSync(join(assets, 'cifar10-sample.json')) }
+  const [fetched, opened] = [await fetchCifar10Sample('test', { sheet, labels }), await openCifar10Sample('test')]
+  assert.equal([fetched.count, fetched.labels], [100, opened.labels])
+  assert.ok(fetched.pixels.every((pixel, i) => pixel === opened.pixels[i]))
+  manner = { status: 404 }
+  const error = await caught(() => fetchCifar10Sample('test', { sheet, labels: new URL('/nowhere.json', url) }))
+  assert.is(error.code, 'FETCH_FAILED')
+  assert.is(error.message, `could not fetch the sample of CIFAR-10 from ${new URL('/nowhere.json', url)}: the server answered 404 Not Found`)
+  manner = {}
+  pages['/labels.json'] = Buffer.from('{')
+  assert.match((await caught(() => fetchCifar10Sample('test', { sheet, labels }))).message, `${labels}: no JSON (`)
+  pages['/labels.json'] = Buffer.from('{"images": 1000, "train": 900, "columns": 40, "labels": "012"}')
+  assert.is(
+    (await caught(() => fetchCifar10Sample('test', { sheet, labels }))).message,
+    'the sample of CIFAR-10 in @bms/bms: a sheet of 1280x800 and 3 labels do not belong together. Install the package again',
+  )
+  pages['/sheet.png'] = pages['/sheet.png'].subarray(0, 1000)
+  assert.match((await caught(() => fetchCifar10Sample('test', { sheet, labels }))).message, 'the sample of CIFAR-10 in @bms/bms: the sheet cannot be read (')
 })
 
 test('fetchCifar10 reads from a server; what breaks or is refused is named with the URL', async () => {

@@ -12,7 +12,9 @@ import {
   joinImageSets,
   type LoaderOptions,
   parseCifar10Batch,
+  parseCifar10Sample,
 } from '@bms/bms'
+import { encode } from 'fast-png'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { archiveOf, batchOf, gzip, officialFiles, pixelOf, rowBytes, tarOf } from '../helpers/cifar10.js'
@@ -74,6 +76,25 @@ test('sets are joined in order, those of other sizes are not', async () => {
     'joinImageSets: images of part 0 are [3, 16, 32], those of part 0 [3, 32, 32]',
   )
   assert.is((await caught(() => joinImageSets('no', 'here', []))).code, 'BAD_ARGUMENT')
+})
+
+test('the sheet of the sample is taken apart', async () => {
+  // Four images on two rows, of one colour each.
+  const data = new Uint8Array(64 * 64 * 3)
+  for (let i = 0; i < 64 * 64; i++) data.fill(10 * (2 * (i >> 11) + ((i % 64) >> 5)), 3 * i, 3 * i + 3)
+  const png = encode({ width: 64, height: 64, channels: 3, depth: 8, data })
+  const sheet = { images: 4, train: 3, columns: 2, labels: '7019' }
+  for (const [split, colours, labels] of [
+    ['train', [0, 10, 20], [7, 0, 1]],
+    ['test', [30], [9]],
+    ['both', [0, 10, 20, 30], [7, 0, 1, 9]],
+  ] as const) {
+    const set = await parseCifar10Sample(png, sheet, split)
+    assert.equal([...set.labels!], labels)
+    assert.is(set.count, colours.length)
+    set.pixels.forEach((pixel, i) => pixel === colours[Math.floor(i / 3072)] || assert.unreachable(`${split}: byte ${i} is ${pixel}`))
+  }
+  assert.is((await caught(() => parseCifar10Sample(png, { ...sheet, columns: 3 }))).code, 'BAD_DATA')
 })
 
 test('the archive gives each split, packed and plain, with progress', async () => {
@@ -283,5 +304,30 @@ test('without a worker the same batches are made here', async () => {
     assert.instance(await caught(() => loader.next(0)), DisposedError)
   }
 })
+
+// In Node: loader.test.ts.
+if (typeof document !== 'undefined') {
+  const scripted = (text: string) => () => new Worker(URL.createObjectURL(new Blob([text], { type: 'text/javascript' })), { type: 'module' })
+
+  test('a page whose worker does not start goes on without', async () => {
+    const set = parseCifar10Batch(batchOf(50), 'few')
+    const order = batchOrder(50, { batch: 8, seed: 3 })
+    const loader = imageLoader(set, { batch: 8, seed: 3, worker: scripted('throw new Error("no")') })
+    for (let step = 0; step < 5; step++) {
+      assert.equal(await loader.next(step), assembleBatch(set, order(step)))
+      await new Promise((done) => setTimeout(done, 20))
+    }
+    assert.is(loader.threaded, false)
+  })
+
+  test('a page hears of a worker that breaks down', async () => {
+    const text = 'onmessage = ({ data }) => { if (data.kind === "make") throw new Error("out of luck"); postMessage({ kind: "ready" }) }'
+    const loader = imageLoader(parseCifar10Batch(batchOf(50), 'few'), { batch: 8, seed: 3, worker: scripted(text) })
+    await started(loader)
+    const error = await caught(() => loader.next(0))
+    assert.is(error.code, 'LOADER_FAILED')
+    assert.match(error.message, /^the worker that makes batches broke down: .*out of luck\. Resume from the last checkpoint$/)
+  })
+}
 
 test.run()
