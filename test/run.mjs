@@ -78,7 +78,7 @@ async function runInNode(files) {
 
 async function runInBrowser(files) {
   const outdir = join(folder, 'browser')
-  await bundle(join(root, 'test'), [...files, 'support/page.mjs'], outdir, 'browser')
+  await bundle(join(root, 'test'), [...files, 'support/page.mjs', 'support/batch-worker.mjs'], outdir, 'browser')
   const { BrowserRun } = await import('./support/browser.mjs')
   const { NoChromium } = await import('./support/chromium.mjs')
   const browser = new BrowserRun({ ...run, outdir })

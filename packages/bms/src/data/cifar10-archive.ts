@@ -31,7 +31,8 @@ export async function readCifar10Archive(stream: ByteStream, source: string, { s
   let bytes = 0
   const plain = gzip ? unzipped(counted(stream, (n) => (bytes = n))) : counted(stream, (n) => (bytes = n))
   const seen: string[] = []
-  const entries = plain.pipeThrough(createTarDecoder({ strict: true })).getReader()
+  const abort = new AbortController()
+  const entries = plain.pipeThrough(createTarDecoder({ strict: true }), { signal: abort.signal }).getReader()
   try {
     for (;;) {
       const { done, value } = await entries.read()
@@ -40,11 +41,9 @@ export async function readCifar10Archive(stream: ByteStream, source: string, { s
       await take(value, collector)
     }
   } catch (cause) {
-    if (cause instanceof BmsError) {
-      await entries.cancel().catch(() => {})
-      throw cause
-    }
-    throw broken(source, bytes, seen, gzip, cause)
+    // Whoever sends the rest can stop.
+    abort.abort()
+    throw cause instanceof BmsError ? cause : broken(source, bytes, seen, gzip, cause)
   }
   if (collector.missing.length > 0) throw otherContents(source, collector, seen)
   return collector.finish()
@@ -54,10 +53,16 @@ async function take(entry: ParsedTarEntry, collector: Cifar10Collector): Promise
   const { name, size, type } = entry.header
   // The folder's name does not matter; where a path leads does not either, since nothing is written.
   const file = name.split(/[\\/]/).at(-1)!
-  if ((type !== undefined && type !== 'file') || !collector.wants(file)) return entry.body.cancel()
+  if ((type !== undefined && type !== 'file') || !collector.wants(file)) return drain(entry.body)
   const source = `${file} in ${collector.source}`
   checkBatchSize(size, source, collector.rows)
   collector.add(file, await readAll(entry.body, batchBytes(collector.rows)), source)
+}
+
+// Read and forgotten, not cancelled: where a body has come as a whole already, modern-tar takes its cancelling for that of the next entry.
+async function drain(body: ByteStream): Promise<void> {
+  const reader = body.getReader()
+  while (!(await reader.read()).done);
 }
 
 function unzipped(stream: ByteStream): ByteStream {

@@ -47,7 +47,7 @@ function rgbOfPng(bytes: Uint8Array): RgbImage {
   } catch (cause) {
     // The reader runs over the end of what there is.
     if (cause instanceof RangeError) throw new Error('the file is cut short', { cause })
-    throw cause
+    throw new Error(`its data are damaged: ${(cause as Error).message}`, { cause })
   }
   return { width: png.width, height: png.height, rgb: toRgb(png) }
 }

@@ -4,7 +4,7 @@ import { createHash, type Hash } from 'node:crypto'
 import { closeSync, existsSync, fsyncSync, ftruncateSync, mkdirSync, openSync, readSync, renameSync, statSync, unlinkSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { BmsError, oneLine } from '@bms/tensor'
-import { quietly, writeFailed } from '../run/atomic.js'
+import { quietly } from '../run/atomic.js'
 import type { ByteProgress } from './byte-stream.js'
 import { cifar10Archive } from './cifar10-archive.js'
 import { amount, badData } from './image-set.js'
@@ -41,7 +41,7 @@ export async function downloadCifar10(dir: string, options: DownloadOptions = {}
     checkPresent(path, expect)
     return path
   }
-  const file = PartFile.open(dir, part, expect.bytes)
+  const file = PartFile.open(dir, part, expect)
   try {
     if (file.length < expect.bytes) await receive(file, url, expect, options)
     file.sync()
@@ -63,15 +63,37 @@ export async function downloadCifar10(dir: string, options: DownloadOptions = {}
     renameSync(part, path)
   } catch (cause) {
     // Another process that fetched the same bytes to the same place may have been first.
-    if (!existsSync(path)) throw writeFailed(path, cause)
+    if (!existsSync(path)) throw notWritten(path, cause, file.length, expect)
   }
   return path
 }
 
+function notWritten(path: string, cause: unknown, kept: number, expect: ExpectedFile): BmsError {
+  const reason = (cause as NodeJS.ErrnoException).code ?? 'unknown'
+  const words: Record<string, string> = {
+    ENOSPC: `the disk is full. ${amount(expect.bytes - kept)} more bytes are needed`,
+    EDQUOT: `the disk quota is used up. ${amount(expect.bytes - kept)} more bytes are needed`,
+    EACCES: 'no permission to write there. Change it or choose another folder',
+    EROFS: 'the file system is read-only. Choose another folder',
+    ENOTDIR: 'a part of the path is a file. Choose another folder',
+    EEXIST: 'a part of the path is a file. Choose another folder',
+  }
+  const why = words[reason] ?? oneLine(cause instanceof Error ? cause.message : String(cause))
+  const state = kept > 0 ? ` ${amount(kept)} bytes are kept: the same command goes on from there` : ''
+  return new BmsError('WRITE_FAILED', `could not write ${path} (${reason}): ${why}.${state}`, { path, reason, kept }, { cause })
+}
+
 /** An archive under the right name is the user's: it is never replaced. */
 function checkPresent(path: string, expect: ExpectedFile): void {
-  const { size } = statSync(path)
-  const md5 = size === expect.bytes ? hashOf(path).digest('hex') : undefined
+  let size: number
+  let md5: string | undefined
+  try {
+    size = statSync(path).size
+    if (size === expect.bytes) md5 = hashOf(path, size).digest('hex')
+  } catch (cause) {
+    const reason = oneLine((cause as Error).message)
+    throw new BmsError('READ_FAILED', `could not read ${path}: ${reason}`, { path, reason }, { cause })
+  }
   if (md5 === expect.md5) return
   const got = `${amount(size)} bytes${md5 ? ` with MD5 ${md5}` : ''}`
   const expected = `${amount(expect.bytes)} bytes with MD5 ${expect.md5}`
@@ -97,6 +119,12 @@ async function receive(file: PartFile, url: string, expect: ExpectedFile, { onPr
   }
   const headers = { 'accept-encoding': 'identity', ...(file.length > 0 ? { range: `bytes=${file.length}-` } : {}) }
   const response = await attempt(() => fetch(url, { headers, signal }))
+  if (response.status === 416 && file.length > 0) {
+    // The server's file ends before what is here, so what is here is of another one.
+    await response.body?.cancel()
+    file.restart()
+    return receive(file, url, expect, { onProgress, signal })
+  }
   const continues = response.status === 206 && response.headers.get('content-range')?.startsWith(`bytes ${file.length}-`) === true
   if (!response.body || (response.status !== 200 && !continues)) {
     await response.body?.cancel()
@@ -135,33 +163,30 @@ function networkReason(cause: unknown): string {
 /** The bytes that have arrived, and their hash so far. */
 class PartFile {
   #hash: Hash
-  length: number
+  length = 0
 
   private constructor(
     readonly path: string,
     private readonly handle: number,
-    hash: Hash,
-    length: number,
+    private readonly expect: ExpectedFile,
   ) {
-    this.#hash = hash
-    this.length = length
+    this.#hash = createHash('md5')
   }
 
   /** What an earlier call left is taken over, unless it is longer than the whole. */
-  static open(dir: string, path: string, most: number): PartFile {
+  static open(dir: string, path: string, expect: ExpectedFile): PartFile {
     try {
       mkdirSync(dir, { recursive: true })
-      const handle = openSync(path, existsSync(path) ? 'r+' : 'wx+')
+      const file = new PartFile(path, openSync(path, existsSync(path) ? 'r+' : 'wx+'), expect)
       const { size } = statSync(path)
-      const file = new PartFile(path, handle, createHash('md5'), 0)
-      if (size > most) file.restart()
+      if (size > expect.bytes) file.restart()
       else {
-        file.#hash = hashOf(path)
+        file.#hash = hashOf(path, size)
         file.length = size
       }
       return file
     } catch (cause) {
-      throw writeFailed(path, cause)
+      throw notWritten(path, cause, 0, expect)
     }
   }
 
@@ -175,7 +200,7 @@ class PartFile {
     try {
       for (let done = 0; done < bytes.length; ) done += writeSync(this.handle, bytes, done, bytes.length - done, this.length + done)
     } catch (cause) {
-      throw writeFailed(this.path, cause)
+      throw notWritten(this.path, cause, this.length, this.expect)
     }
     this.#hash.update(bytes)
     this.length += bytes.length
@@ -185,7 +210,7 @@ class PartFile {
     try {
       fsyncSync(this.handle)
     } catch (cause) {
-      throw writeFailed(this.path, cause)
+      throw notWritten(this.path, cause, this.length, this.expect)
     }
   }
 
@@ -198,12 +223,18 @@ class PartFile {
   }
 }
 
-function hashOf(path: string): Hash {
+/** The hash of a file's first bytes. */
+function hashOf(path: string, bytes: number): Hash {
   const hash = createHash('md5')
   const handle = openSync(path, 'r')
   try {
     const block = Buffer.alloc(1 << 20)
-    for (let n = readSync(handle, block); n > 0; n = readSync(handle, block)) hash.update(block.subarray(0, n))
+    for (let at = 0; at < bytes; ) {
+      const n = readSync(handle, block, 0, Math.min(block.length, bytes - at), at)
+      if (n === 0) break
+      hash.update(block.subarray(0, n))
+      at += n
+    }
   } finally {
     closeSync(handle)
   }

@@ -46,7 +46,8 @@ export function startWorker(make: (() => WorkerLike) | undefined, listener: List
 function batchWorker(): WorkerLike | undefined {
   // Since Node 20.16.
   const threads = globalThis.process?.getBuiltinModule?.('node:worker_threads')
-  if (threads) return new threads.Worker(new URL('./data/batch-worker.js', import.meta.url))
+  // What Node was told about the program (--input-type, --import) is not meant for this file.
+  if (threads) return new threads.Worker(new URL('./data/batch-worker.js', import.meta.url), { execArgv: [] })
   if (typeof Worker === 'undefined') return undefined
   return new Worker(new URL('./data/batch-worker.js', import.meta.url), { type: 'module' })
 }
