@@ -33,6 +33,8 @@ const differs = (v: Pair, from: number): boolean => v[0] !== from || v[1] !== fr
 
 /** What both kinds of convolution hold. The sizes are checked when the op is called; counts here. */
 abstract class Convolution extends Module {
+  /** The dim of the weight that counts outChannels: spectralNorm makes it the rows. */
+  abstract readonly outDim: number
   readonly kernelSize: Pair
   readonly stride: Pair
   readonly dilation: Pair
@@ -82,6 +84,7 @@ abstract class Convolution extends Module {
 
 /** conv2d with a learnt weight [outChannels, inChannels / groups, ...kernelSize] and bias [outChannels]. x: [N, inChannels, H, W] (or without N). */
 export class Conv2d extends Convolution {
+  readonly outDim = 0
   readonly padding: Pair | 'same' | 'valid'
   readonly paddingMode: PaddingMode
 
@@ -119,6 +122,7 @@ export class Conv2d extends Convolution {
  * has as its gradient. x: [N, inChannels, H, W] (or without N).
  */
 export class ConvTranspose2d extends Convolution {
+  readonly outDim = 1
   readonly padding: Pair
   readonly outputPadding: Pair
 

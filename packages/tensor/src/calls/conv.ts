@@ -97,14 +97,15 @@ export class ConvCall implements Call {
       gate_activation: activationCodes[e.gateActivation ?? 'none'],
       has_rowsum: Number(e.rowsum !== undefined),
     }
-    const half = output.dtype === 'f16'
+    // Parts of a sum are f32 whatever they are parts of.
+    const types = { T: c.a.dtype, ...('C' in info.aliases ? { C: output.dtype } : {}) }
     return [
       {
         op: this.op,
         pipeline: {
-          key: `${plan.kernel}|${Object.entries(plan.constants).join(';')}|${half ? 'f16' : 'f32'}`,
+          key: `${plan.kernel}|${Object.entries(plan.constants).join(';')}|${Object.values(types).join()}`,
           kernel: plan.kernel,
-          source: () => specialise(info.source, plan.constants, half ? { T: 'f16' } : {}),
+          source: () => specialise(info.source, plan.constants, types),
         },
         buffers: info.bindings.flatMap((b) => (b.access === 'uniform' ? [] : [{ binding: b.index, storage: memory[b.name]! }])),
         params: packParams(info, params),
