@@ -50,6 +50,8 @@ export const convModuleRows = [
         'ARGUMENT',
         "Conv2d: paddingMode must be 'zeros', 'reflect', 'replicate' or 'circular', got \"mirror\"",
       ],
+      [() => new nn.Conv2d(3, 4, 3, { padding: 'full' as never }), 'ARGUMENT', "Conv2d: padding is a number, two numbers, 'same' or 'valid', got \"full\""],
+      [() => new nn.Conv2d(3, 4, [3, 3, 3] as never), 'ARGUMENT', 'Conv2d: kernelSize must be a whole number ≥ 1, got [3,3,3]'],
       [
         () => new nn.Conv2d(3, 4, 3, { padding: 'same', paddingMode: 'reflect' }),
         'ARGUMENT',

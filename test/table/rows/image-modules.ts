@@ -107,7 +107,7 @@ export const imageModuleRows = [
     ],
     errors: [
       [() => new nn.Unflatten(2, [3]).forward(bms.zeros([2, 3])), 'SHAPE', 'Unflatten: dim 2 is out of range for a tensor of 2 dims (allowed: -2 to 1)'],
-      [() => new nn.Unflatten(1, [2, 2]).forward(bms.zeros([2, 3])), 'SHAPE', 'reshape: [2, 3] has 6 elements, [2, 2, 2] would have 8'],
+      [() => new nn.Unflatten(1, [2, 2]).forward(bms.zeros([2, 3])), 'SHAPE', 'reshape: [2, 3] has 6 elements, [2, 2, 2] has 8'],
     ],
   }),
 ]

@@ -27,17 +27,20 @@ export class ConvCall implements Call {
   readonly outputs: readonly Operand[]
   readonly output: Operand
   readonly convolution: Convolution
+  readonly epilogue: Epilogue
 
   /** `epilogue.bias` has an element for each channel of the result. */
   constructor(
     readonly op: string,
     convolution: Convolution,
     output: Operand,
-    readonly epilogue: Epilogue = {},
+    epilogue: Epilogue = {},
   ) {
     this.output = snapshot(output)
+    // The bias may be a tensor that the op makes and disposes.
+    this.epilogue = { ...epilogue, bias: epilogue.bias && snapshot(epilogue.bias) }
     this.convolution = { ...convolution, a: snapshot(convolution.a), b: snapshot(convolution.b) }
-    const { bias, gate, rowsum } = epilogue
+    const { bias, gate, rowsum } = this.epilogue
     this.inputs = [this.convolution.a, this.convolution.b, ...(bias ? [bias] : []), ...(gate ? [gate] : [])]
     this.outputs = [this.output, ...(rowsum ? [rowsum] : [])]
   }
