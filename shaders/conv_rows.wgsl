@@ -43,10 +43,15 @@ struct Params {
 @group(0) @binding(5) var<storage, read_write> c: array<T>;
 @group(0) @binding(6) var<storage, read_write> rowsum: array<T>;
 
+fn is_nan(x: f32) -> bool {
+  return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u;
+}
+
+// NaN stays NaN.
 fn activate(x: f32) -> f32 {
-  if (params.activation == 1u) { return max(x, 0.0); }
+  if (params.activation == 1u) { return select(x, 0.0, x < 0.0); }
   if (params.activation == 2u) { return select(params.slope * x, x, x > 0.0); }
-  if (params.activation == 3u) { return tanh(clamp(x, -15.0, 15.0)); }
+  if (params.activation == 3u) { return select(tanh(clamp(x, -15.0, 15.0)), x, is_nan(x)); }
   if (params.activation == 4u) {
     let e = exp(-abs(x));
     return select(e, 1.0, x >= 0.0) / (1.0 + e);
@@ -54,11 +59,12 @@ fn activate(x: f32) -> f32 {
   return x;
 }
 
-fn slopeAt(y: f32) -> f32 {
-  if (params.gate_activation == 1u) { return select(0.0, 1.0, y > 0.0); }
-  if (params.gate_activation == 2u) { return select(params.slope, 1.0, y > 0.0); }
-  if (params.gate_activation == 3u) { return 1.0 - y * y; }
-  return y * (1.0 - y);
+// A gradient past an activation, by the activation's output y.
+fn gated(value: f32, y: f32) -> f32 {
+  if (params.gate_activation == 1u) { return select(value, 0.0, y <= 0.0); }
+  if (params.gate_activation == 2u) { return value * select(params.slope, 1.0, y > 0.0); }
+  if (params.gate_activation == 3u) { return value * (1.0 - y * y); }
+  return value * (y * (1.0 - y));
 }
 
 // One element of the result: `at` counts its elements.
@@ -66,7 +72,7 @@ fn finish(sum: f32, at: u32, channel: u32) {
   var value = sum;
   if (params.has_bias != 0u) { value += f32(bias[params.bias_offset + channel]); }
   value = activate(value);
-  if (params.gate_activation != 0u) { value *= slopeAt(f32(gate[params.gate_offset + at])); }
+  if (params.gate_activation != 0u) { value = gated(value, f32(gate[params.gate_offset + at])); }
   c[params.c_offset + at] = T(value);
 }
 

@@ -1,4 +1,5 @@
-// The largest element of each window of a plane, and where it stands in the plane (y * width + x). The first of equal ones; NaN wins. One invocation a window.
+// The largest element of each window of a plane, and where it stands in the plane (y * width + x). The first of equal ones; NaN wins,
+// of several the last, as in PyTorch. One invocation a window.
 // Windows are placed by stride, or share the plane evenly (adaptive).
 
 alias T = f32;
@@ -22,7 +23,7 @@ struct Params {
 @group(0) @binding(3) var<storage, read_write> indices: array<i32>;
 
 // By its bits: compilers may fold a comparison away.
-fn isNan(v: f32) -> bool {
+fn is_nan(v: f32) -> bool {
   return (bitcast<u32>(v) & 0x7fffffffu) > 0x7f800000u;
 }
 
@@ -57,7 +58,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
       if (u32(column) >= params.width) { continue; }
       let at = u32(y) * params.width + u32(column);
       let v = x[plane + at];
-      if (place < 0 || (v > best && !isNan(f32(best))) || (isNan(f32(v)) && !isNan(f32(best)))) {
+      if (place < 0 || (v > best && !is_nan(f32(best))) || is_nan(f32(v))) {
         best = v;
         place = i32(at);
       }

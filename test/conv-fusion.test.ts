@@ -50,4 +50,37 @@ test('two convolutions, their activations and all gradients, in eight dispatches
   assert.is(compiled.stats().dispatches, 8, listing)
 })
 
+/** An activation with all that a training step asks of it. */
+const activations = { relu: (x: Tensor) => x.relu(), leakyRelu: (x: Tensor) => leakyRelu(x, 0.2), tanh, sigmoid: (x: Tensor) => x.sigmoid() }
+
+test('every algorithm folds what follows it as it would be computed by itself, in groups and of sums in parts', async () => {
+  const { subgroupSize } = await ready()
+  for (const algorithm of ['lanes', 'rows', 'tiles'] as const) {
+    if (algorithm === 'lanes' && subgroupSize !== 8) continue
+    for (const [name, activation] of Object.entries(activations)) {
+      const config = { stride: 2, padding: 1, groups: 2, algorithm }
+      const [x, w, b, v] = [fresh([3, 4, 31, 35]), fresh([18, 2, 3, 3]), fresh([18]), fresh([6, 9, 3, 4])].map((t) => t.requiresGrad_()) as [
+        Tensor,
+        Tensor,
+        Tensor,
+        Tensor,
+      ]
+      const all = (image: Tensor): Tensor[] => {
+        const y = conv2d(activation(conv2d(image, w, b, config)), v, null, config)
+        return [y.detach(), ...(grad(y.square().mean(), [w, b, v]) as Tensor[])]
+      }
+      const expected = await Promise.all(all(x).map((t) => t.data()))
+      const step = compile(all)
+      const got = step(x)
+      for (const [i, t] of got.entries()) close(await t.data(), expected[i]!, 2e-5)
+      const listing = step.toString()
+      assert.match(listing, new RegExp(`conv forward .* bias·${name}`), listing)
+      assert.match(listing, new RegExp(`conv input .* gate ${name}`), listing)
+      // Where a sum is taken in parts, the bias gradient would be, too.
+      assert.is(/conv weight .* rowsum/.test(listing), algorithm !== 'tiles', listing)
+      step.dispose()
+    }
+  }
+})
+
 test.run()

@@ -60,6 +60,13 @@ function averaged(shape: readonly number[], warmup: boolean): Tensor[] {
   return [...ema.params]
 }
 
+/** A convolution and its gradients: 64 pixels of the result a workgroup. */
+function convolved(workgroups: number, algorithm: bms.ConvAlgorithm): Tensor[] {
+  const [x, w] = [wave([workgroups, 1, 8, 8]).requiresGrad_(), wave([3, 1, 3, 3]).requiresGrad_()]
+  const y = bms.conv2d(x, w, null, { padding: 1, algorithm })
+  return [y.detach(), ...(bms.grad(y.sum(), [x, w]) as Tensor[])]
+}
+
 /** For each kernel a call that needs about so many workgroups of it. */
 const cases: Record<KernelName, (workgroups: number) => Tensor[]> = {
   map: (w) => [wave([256 * w]).add(1)],
@@ -69,6 +76,14 @@ const cases: Record<KernelName, (workgroups: number) => Tensor[]> = {
   matmul_lanes: (w) => [matmul(wave([16 * w, 3]), wave([3, 5]), { algorithm: 'lanes' })],
   matmul_rows: (w) => [matmul(wave([16 * w, 3]), wave([3, 5]), { algorithm: 'rows' })],
   matmul_tiles: (w) => [matmul(wave([32 * w, 3]), wave([3, 5]), { algorithm: 'tiles' })],
+  conv_lanes: (w) => convolved(w, 'lanes'),
+  conv_rows: (w) => convolved(w, 'rows'),
+  conv_tiles: (w) => convolved(w, 'tiles'),
+  max_pool: (w) => {
+    const { values, indices: places } = bms.maxPool2dWithIndices(wave([w, 32, 32]), 2)
+    return [values, places]
+  },
+  resample: (w) => [wave([64 * w, 3]).pad([1, 0], { mode: 'replicate' })],
   'random.bits': (w) => random(() => bms.randomBits([256 * w])),
   'random.uniform_': (w) => random(() => bms.rand([256 * w])),
   'random.normal': (w) => random(() => bms.randn([256 * w])),
@@ -110,7 +125,9 @@ const single: readonly KernelName[] = ['optim_tick.ema', 'spectral_norm.normalis
 /** Workgroups at most, where each takes long on a CPU: their invocations wait for each other, or there is a parameter for each invocation. */
 const most: Partial<Record<KernelName, number>> = {
   'optim_tick.steps': 4,
-  ...Object.fromEntries(['sort.group', 'sort.load', 'sort.step', 'sort.merge', 'sort.finish', 'matmul_tiles', 'reduce.group'].map((k) => [k, 10])),
+  ...Object.fromEntries(
+    ['sort.group', 'sort.load', 'sort.step', 'sort.merge', 'sort.finish', 'matmul_tiles', 'conv_tiles', 'reduce.group'].map((k) => [k, 10]),
+  ),
 }
 
 const read = (tensors: readonly Tensor[]): Promise<ArrayLike<number>[]> => Promise.all(tensors.map((t) => t.data()))
@@ -155,22 +172,19 @@ test.before(async () => {
 test.after(() => watched.close())
 
 const { subgroupSize } = await ready()
-const runnable = kernels.filter((k) => k !== 'matmul_lanes' || subgroupSize === 4 || subgroupSize === 8)
+const runnable = kernels.filter((k) => (k !== 'matmul_lanes' || subgroupSize === 4 || subgroupSize === 8) && (k !== 'conv_lanes' || subgroupSize === 8))
+/** Numbered through three dimensions. */
+const isProduct = (kernel: string): boolean => kernel.startsWith('matmul') || kernel.startsWith('conv')
 
 for (const kernel of runnable) {
   test(`${kernel} with few workgroups a dimension`, async () => {
     let split = false
     for (const limit of [3, 7, 64]) {
-      const dims = kernel.startsWith('matmul') ? 3 : 2
+      const dims = isProduct(kernel) ? 3 : 2
       // The first that is split, the last that fits, the first that does not.
       for (const n of limit === 64 ? [65] : [limit + 1, limit ** 2, limit ** dims + 1]) {
         if (n > (single.includes(kernel) ? 4 : (most[kernel] ?? 400))) continue
-        const seen = await compare(
-          kernel,
-          n,
-          { maxComputeWorkgroupsPerDimension: limit },
-          (s) => s.workgroups <= limit ** (s.kernel.startsWith('matmul') ? 3 : 2),
-        )
+        const seen = await compare(kernel, n, { maxComputeWorkgroupsPerDimension: limit }, (s) => s.workgroups <= limit ** (isProduct(s.kernel) ? 3 : 2))
         split ||= seen.some((s) => s.kernel === kernel && s.grid[1] > 1)
       }
     }

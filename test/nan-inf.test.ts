@@ -92,6 +92,15 @@ const rows: Record<string, Fn> = {
   scatterAdd: (x, i, source) => x.scatterAdd(1, i!, source!),
   ...Object.fromEntries(Object.entries(activations).map(([name, fn]): [string, Fn] => [`matmul ${name}`, (x, w, b) => fn(x.matmul(w!).add(b!))])),
   ...Object.fromEntries(Object.entries(activations).map(([name, fn]): [string, Fn] => [`matmul of ${name}`, (x, w) => fn(x).matmul(w!)])),
+  conv2d: (x, w) => bms.conv2d(x, w!),
+  convTranspose2d: (x, w) => bms.convTranspose2d(x, w!.transpose(0, 1), null, { stride: 2 }),
+  ...Object.fromEntries(Object.entries(activations).map(([name, fn]): [string, Fn] => [`conv2d ${name}`, (x, w, b) => fn(bms.conv2d(x, w!, b!))])),
+  ...Object.fromEntries(Object.entries(activations).map(([name, fn]): [string, Fn] => [`conv2d of ${name}`, (x, w) => bms.conv2d(fn(x), w!)])),
+  maxPool2d: (x) => bms.maxPool2d(x, 2),
+  'maxPool2d stride 1': (x) => bms.maxPool2d(x, 2, { stride: 1 }),
+  avgPool2d: (x) => bms.avgPool2d(x, 2),
+  interpolate: (x) => bms.interpolate(x, { scaleFactor: 2 }),
+  'pad reflect': (x) => x.pad([1, 1, 1, 1], { mode: 'reflect' }),
 }
 const entryOf = (row: string): string => (rows[row] ? row : row.replace(/ of (one|none|huge)$/, ''))
 
@@ -248,6 +257,23 @@ test('products: an infinity or NaN reaches its row or column and nothing else, i
         const wanted = Array.from(c, (_, e) => (e % n === n - 1 || Math.floor(e / n) === m - 1 ? bad : k))
         assert.equal(Array.from(c), wanted, `${algorithm} ${m}x${k}x${n}`)
       }
+    }
+  }
+})
+
+test('convolutions: an infinity or NaN reaches the pixels that it meets and nothing else, in every algorithm', async () => {
+  const device = await ready()
+  for (const algorithm of ['lanes', 'rows', 'tiles'] as const) {
+    if (algorithm === 'lanes' && device.subgroupSize !== 8) continue
+    for (const bad of [nan, inf]) {
+      const ones = (shape: number[], at: number): Tensor =>
+        tensor(Array.from({ length: shape.reduce((a, b) => a * b) }, (_, i) => (i === at ? bad : 1)), { shape }) // biome-ignore format: one line
+      // The last pixel of the first image, the first tap of the second of 17 channels.
+      const [x, w] = [ones([2, 3, 4, 4], 47), ones([17, 3, 2, 2], 12)]
+      const y = await bms.conv2d(x, w, null, { algorithm }).data()
+      const met = (e: number): boolean => e === 8 || Math.floor(e / 9) % 17 === 1
+      const pixels = Array.from(y, (_, e) => (met(e) || (e < 17 * 9 && e % 9 === 8) ? bad : 12))
+      assert.equal(Array.from(y), pixels, algorithm)
     }
   }
 })

@@ -47,7 +47,7 @@ test('values and states', async () => {
     const listing = await compareProgram(program, { all: {}, none: off, [`only ${only}`]: { ...off, [only]: true } })
     if (/= \w+·\w+.*# /.test(listing['all']!)) worked.add('maps')
     if (/·(sum|max|min|prod) \(/.test(listing['all']!)) worked.add('reductions')
-    if (/= matmul .*(bias|relu|tanh|sigmoid|leakyRelu|gate|rowsum)/.test(listing['all']!)) worked.add('epilogues')
+    if (/= (matmul|conv) .*(bias|relu|tanh|sigmoid|leakyRelu|gate|rowsum)/.test(listing['all']!)) worked.add('epilogues')
     const before = await dispatches(program, off)
     for (const rewrite of ['dead', 'equal', 'copies'] as const)
       if (!worked.has(rewrite) && (await dispatches(program, { ...off, [rewrite]: true })) < before) worked.add(rewrite)

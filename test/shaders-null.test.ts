@@ -159,6 +159,50 @@ test('products: every algorithm, transposed and not, aligned and not, sizes arou
   }
 })
 
+test('convolutions: every algorithm, pass and size of tile, sums in parts; pooling and resampling', async () => {
+  for (const algorithm of [undefined, 'lanes', 'rows', 'tiles'] as const) {
+    if (algorithm === 'lanes' && device.subgroupSize !== 8) continue
+    for (const dtype of floats) {
+      for (const channels of [3, 40]) {
+        await clean(`${algorithm} of ${dtype} to ${channels} channels`, () => {
+          const [x, w] = [of(dtype, [8, 2, 16, 16]), of(dtype, [channels, 2, 3, 3])]
+          const y = bms.conv2d(x, w, of(dtype, [channels]), { padding: 1, algorithm })
+          const attrs = { stride: [1, 1], padding: [1, 1], dilation: [1, 1], groups: 1, algorithm } as const
+          bms.conv2dInput(y, w, [16, 16], attrs)
+          bms.conv2dWeight(x, y, [3, 3], attrs)
+        })
+      }
+    }
+  }
+  // What the planner would choose on other adapters than this one.
+  const shape = { batch: 2, input: [6, 6], output: [6, 6], kernel: [3, 3], stride: [1, 1], padding: [1, 1], dilation: [1, 1], groups: 1 } as const
+  const { limits } = device
+  for (const target of [
+    { kind: 'gpu' as const, limits },
+    { kind: 'software' as const, limits },
+    { kind: 'software' as const, limits, subgroupSize: 8 },
+  ]) {
+    for (const outChannels of [3, 40]) {
+      for (const pass of ['forward', 'input', 'weight'] as const) {
+        const plan = bms.planConv({ ...shape, inChannels: 40, outChannels }, pass, target)
+        for (const T of floats) {
+          const key = `${plan.kernel}|${JSON.stringify(plan.constants)}|${T}`
+          wanted.set(key, { key, kernel: plan.kernel, source: () => specialise(shaders[plan.kernel].source, plan.constants, { T }) })
+        }
+      }
+    }
+  }
+  for (const dtype of floats) {
+    await clean(`pooling of ${dtype}`, () => {
+      const x = of(dtype, [2, 5, 6])
+      bms.maxPool2d(x, 2)
+      bms.avgPool2d(x, 2)
+      bms.interpolate(x, { size: 7, mode: 'bilinear' })
+      x.pad([1, 1], { mode: 'reflect' })
+    })
+  }
+})
+
 test('ordering, indexing, softmax, random numbers', async () => {
   const index = (dtype: 'i32' | 'u32', shape: number[]): Tensor => of(dtype, shape)
   for (const a of dtypes) {

@@ -17,6 +17,7 @@ const elsewhere: Record<string, readonly string[]> = {
   'autograd-rules': ['gradcheck', 'gradgradcheck'],
   checkpoint: ['checkpoint'],
   compile: ['compile'],
+  'conv-plan': ['planConv'],
   errors: ['BmsError', 'init', 'currentDevice'],
   'faults-lost': ['DeviceLostError', 'useDevice'],
   limits: ['splitGroups'],

@@ -1,5 +1,5 @@
 // Whole training runs against PyTorch (test/golden/training.py), eager and compiled: a classifier, and a critic with a gradient penalty, with and without
-// spectral norm, whose step differentiates gradients. Runs in Node and in a browser.
+// spectral norm and of images, whose step differentiates gradients. Runs in Node and in a browser.
 import { compile, grad, losses, nn, optim, type Tensor, tensor, tidy, type TypedArray } from '@bms/nn'
 import { suite } from 'uvu'
 import { ready } from '../helpers/device.js'
@@ -48,6 +48,24 @@ const upload = ({ shape, data }: HostArray): Tensor => tensor(data as TypedArray
 const prepared = <A extends Tensor[], R extends Record<string, Tensor>>(way: 'eager' | 'compiled', step: (...inputs: A) => R): ((...inputs: A) => R) =>
   way === 'compiled' ? compile(step) : (...inputs) => tidy(() => step(...inputs))
 
+const linear = (wrap: (layer: nn.Linear) => nn.Linear): nn.Module =>
+  new nn.Sequential(wrap(new nn.Linear(2, 16)), new nn.Tanh(), wrap(new nn.Linear(16, 16)), new nn.LeakyReLU(0.2), wrap(new nn.Linear(16, 1, { bias: false })))
+
+const critics: Record<string, () => nn.Module> = {
+  critic: () => linear((layer) => layer),
+  'critic with spectral norm': () => linear((layer) => nn.spectralNorm(layer)),
+  'critic of images': () =>
+    new nn.Sequential(
+      new nn.Conv2d(2, 6, 4, { stride: 2, padding: 1 }),
+      new nn.LeakyReLU(0.2),
+      new nn.Conv2d(6, 8, 4, { stride: 2, padding: 1, bias: false }),
+      new nn.BatchNorm2d(8),
+      new nn.LeakyReLU(0.2),
+      new nn.Conv2d(8, 1, 2, { bias: false }),
+      new nn.Flatten(),
+    ),
+}
+
 for (const way of ['eager', 'compiled'] as const) {
   test(`a classifier's ten losses, ${way}`, async () => {
     const golden = goldens('classifier')
@@ -72,19 +90,10 @@ for (const way of ['eager', 'compiled'] as const) {
     await golden.check('after', model.stateDict())
   })
 
-  for (const [name, wrap] of [
-    ['critic', (layer: nn.Linear) => layer],
-    ['critic with spectral norm', (layer: nn.Linear) => nn.spectralNorm(layer)],
-  ] as const) {
+  for (const [name, make] of Object.entries(critics)) {
     test(`five steps of a ${name} with a gradient penalty, ${way}`, async () => {
       const golden = goldens(name)
-      const D = new nn.Sequential(
-        wrap(new nn.Linear(2, 16)),
-        new nn.Tanh(),
-        wrap(new nn.Linear(16, 16)),
-        new nn.LeakyReLU(0.2),
-        wrap(new nn.Linear(16, 1, { bias: false })),
-      )
+      const D = make()
       D.loadStateDict(golden.state())
       const opt = new optim.Adam(D.parameters(), { lr: 0.01, betas: [0.5, 0.9] })
       const names = Array.from(D.namedParameters(), ([n]) => n)
@@ -95,7 +104,7 @@ for (const way of ['eager', 'compiled'] as const) {
           .detach()
           .requiresGrad_()
         const slope = grad(D.forward(between).sum(), between, { createGraph: true })
-        const penalty = slope.norm(1).sub(1).square().mean()
+        const penalty = slope.flatten(1).norm(1).sub(1).square().mean()
         const loss = D.forward(fake).mean().sub(D.forward(real).mean()).add(penalty.mul(10))
         const gradients = grad(loss, opt.params)
         opt.step(gradients)

@@ -130,6 +130,22 @@ for name, fn in {'relu': F.relu, 'leakyRelu': lambda x: F.leaky_relu(x, 0.25), '
     row('matmul ' + name, lambda x, w, b: fn(x @ w + b), P, W, bias)
     row('matmul of ' + name, lambda x, w: fn(x) @ w, P, W)
 
+# Images, likewise: the convolution's image has 8 of 2x2 pixels, each of which meets each tap of its own.
+image = given('image', [[[[row[0], row[1]], [row[2], 1]]] for row in inputs[P].tolist()])
+kernel = given('kernel', [[[[1, -2], [0.5, 1]]], [[[2, 1], [-1, 1]]]])
+shift = given('shift', [0.5, -0.5])
+row('conv2d', F.conv2d, image, kernel)
+row('convTranspose2d', lambda x, w: F.conv_transpose2d(x, w.transpose(0, 1), stride=2), image, kernel)
+for name, fn in {'relu': F.relu, 'leakyRelu': lambda x: F.leaky_relu(x, 0.25), 'tanh': torch.tanh, 'sigmoid': torch.sigmoid}.items():
+    row('conv2d ' + name, lambda x, w, b: fn(F.conv2d(x, w, b)), image, kernel, shift)
+    row('conv2d of ' + name, lambda x, w: F.conv2d(fn(x), w), image, kernel)
+plane = given('plane', [[[1, nan, 3, 2], [2, nan, nan, 1], [inf, 1, -inf, -inf], [0, inf, -inf, -inf]]])
+row('maxPool2d', lambda x: F.max_pool2d(x, 2), plane)
+row('maxPool2d stride 1', lambda x: F.max_pool2d(x, 2, 1), plane)
+row('avgPool2d', lambda x: F.avg_pool2d(x, 2), plane)
+row('interpolate', lambda x: F.interpolate(x[None], scale_factor=2)[0], plane)
+row('pad reflect', lambda x: F.pad(x, (1, 1, 1, 1), mode='reflect'), plane)
+
 # Picking and adding.
 index = given('index', [[4, 0], [1, 1], [2, 3]], torch.int64)
 row('gather', lambda x, i: x.gather(1, i), distinct, index)

@@ -38,18 +38,28 @@ def classifier():
     return {**results, 'losses': torch.stack(losses), **{f'after|{n}': t for n, t in state(model).items()}}
 
 
-def critic(wrap):
+# The critics have no last bias, which cancels in the loss, and none before batch norm.
+def linear_critic(wrap=lambda layer: layer):
+    return nn.Sequential(wrap(nn.Linear(2, 16)), nn.Tanh(), wrap(nn.Linear(16, 16)), nn.LeakyReLU(0.2), wrap(nn.Linear(16, 1, bias=False)))
+
+
+def conv_critic():
+    return nn.Sequential(
+        nn.Conv2d(2, 6, 4, 2, 1), nn.LeakyReLU(0.2), nn.Conv2d(6, 8, 4, 2, 1, bias=False), nn.BatchNorm2d(8), nn.LeakyReLU(0.2),
+        nn.Conv2d(8, 1, 2, bias=False), nn.Flatten())
+
+
+def critic(model, shape):
     """Five steps of Gulrajani et al. 2017; losses, penalties, the gradients of the first step, and the state before and after."""
-    # No last bias: it cancels in the loss.
-    D = single(nn.Sequential(wrap(nn.Linear(2, 16)), nn.Tanh(), wrap(nn.Linear(16, 16)), nn.LeakyReLU(0.2), wrap(nn.Linear(16, 1, bias=False))))
-    real, fake, share = values(5, 12, 2), 0.5 * values(5, 12, 2) + 1, torch.rand(5, 12, 1).double()
+    D = single(model)
+    real, fake, share = values(5, *shape), 0.5 * values(5, *shape) + 1, torch.rand(5, shape[0], *[1 for _ in shape[1:]]).double()
     results = {'real': real, 'fake': fake, 'share': share, **{f'start|{n}': t for n, t in state(D).items()}}
     opt = torch.optim.Adam(D.parameters(), lr=0.01, betas=(0.5, 0.9))
     losses, penalties = [], []
     for x, y, e in zip(real, fake, share):
         between = (e * x + (1 - e) * y).requires_grad_()
         slope, = torch.autograd.grad(D(between).sum(), between, create_graph=True)
-        penalty = ((slope.norm(dim=1) - 1) ** 2).mean()
+        penalty = ((slope.flatten(1).norm(dim=1) - 1) ** 2).mean()
         loss = D(y).mean() - D(x).mean() + 10 * penalty
         opt.zero_grad()
         loss.backward()
@@ -63,5 +73,8 @@ def critic(wrap):
 
 def main():
     torch.manual_seed(20)
-    runs = {'classifier': classifier(), 'critic': critic(lambda layer: layer), 'critic with spectral norm': critic(spectral_norm)}
+    runs = {'classifier': classifier()}
+    runs['critic'] = critic(linear_critic(), (12, 2))
+    runs['critic with spectral norm'] = critic(linear_critic(spectral_norm), (12, 2))
+    runs['critic of images'] = critic(conv_critic(), (4, 2, 8, 8))
     write('training.safetensors', {f'{run}|{name}': t for run, results in runs.items() for name, t in results.items()}, {})

@@ -113,7 +113,9 @@ export class Host {
     return out.data.map((v, i) => {
       const size = Math.abs(sizes[i]!)
       const r = random()
-      return v + scale * (dtype === 'f16' && size > 0 ? Math.max(size, SMALLEST_HALF) : size) * (r < 0.5 ? -0.5 - r : r)
+      const noisy = v + scale * (dtype === 'f16' && size > 0 ? Math.max(size, SMALLEST_HALF) : size) * (r < 0.5 ? -0.5 - r : r)
+      // What can fall to the other side of 0 can also become 0, as gelu of -8 does.
+      return v * noisy < 0 && noise!.seed % 2 === 0 ? 0 : noisy
     })
   }
 }

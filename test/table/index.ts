@@ -6,9 +6,11 @@ import { classLossRows } from './rows/class-losses.js'
 import { clipRows } from './rows/clip.js'
 import { comparisonRows } from './rows/comparison.js'
 import { convRows } from './rows/conv.js'
+import { convModuleRows } from './rows/conv-modules.js'
 import { copyRows } from './rows/copy.js'
 import { createRows } from './rows/create.js'
 import { emaRows } from './rows/ema.js'
+import { imageModuleRows } from './rows/image-modules.js'
 import { imageRows } from './rows/images.js'
 import { indexingRows } from './rows/indexing.js'
 import { initRows } from './rows/init.js'
@@ -34,10 +36,12 @@ export const rows: readonly Row[] = [
   ...classLossRows,
   ...clipRows,
   ...comparisonRows,
+  ...convModuleRows,
   ...convRows,
   ...copyRows,
   ...createRows,
   ...emaRows,
+  ...imageModuleRows,
   ...imageRows,
   ...indexingRows,
   ...initRows,

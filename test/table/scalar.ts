@@ -42,16 +42,16 @@ const truth =
   (...v) =>
     Number(of(...v))
 
-/** The series, and 1 where erf is 1. */
+/** The series whose terms all have one sign, so that nothing cancels; and 1 where erf is 1. */
 export function erf(x: number): number {
   if (!(Math.abs(x) < 6)) return Number.isNaN(x) ? nan : Math.sign(x)
   let term = x
   let sum = x
   for (let n = 1; n < 200; n++) {
-    term *= (-x * x) / n
-    sum += term / (2 * n + 1)
+    term *= (2 * x * x) / (2 * n + 1)
+    sum += term
   }
-  return (2 / Math.sqrt(Math.PI)) * sum
+  return (2 / Math.sqrt(Math.PI)) * Math.exp(-x * x) * sum
 }
 
 /** Halves to the even neighbour. */

@@ -94,7 +94,7 @@ export const convRows = [
         'convTranspose2d: outputPadding must be smaller than stride or dilation, got 2 with stride 2 and dilation 1',
       ],
     ],
-    lacks: { empty: 'conv2d has it', ranks: 'images are of 3 or 4 dims' },
+    lacks: { empty: 'conv2d has it' },
   }),
   op('conv2dInput', {
     covers: ['conv2dInput', 'conv2dForward'],

@@ -21,6 +21,15 @@ const pools: [shape: readonly number[], kernel: bms.Sides, options: bms.PoolOpti
   [[0, 2, 4, 4], 2, {}, '2'],
 ]
 
+/** From 3 elements 4. */
+const band: bms.Band = {
+  from: 3,
+  to: 4,
+  taps: 2,
+  first: new Int32Array([0, 1, 1, 1]),
+  weight: new Float32Array([0.5, 2, 1, 0, 0, 0, -1, 3]),
+}
+
 export const imageRows = [
   op('avgPool2d', {
     covers: ['avgPool2d'],
@@ -125,6 +134,29 @@ export const imageRows = [
       [() => bms.interpolate(bms.zeros([1, 0, 2]), { size: 2 }), 'SHAPE', 'interpolate: an image of 0x2 cannot become one of 2x2'],
     ],
     lacks: { ranks: images, empty: 'it is refused' },
+  }),
+  op('resample', {
+    covers: ['resample', 'transposeBand'],
+    samples: [
+      sample(
+        'along the last dim',
+        [2, 1, 3],
+        (x) => bms.resample(x!, -1, band),
+        'a @ torch.tensor([[0.5, 0, 0, 0], [2, 1, 0, -1], [0, 0, 0, 3]], dtype=a.dtype)',
+      ),
+      sample('along the first', [3, 5], (x) => bms.resample(x!, 0, band), 'torch.tensor([[0.5, 2, 0], [0, 1, 0], [0, 0, 0], [0, -1, 3]], dtype=a.dtype) @ a'),
+      sample(
+        'transposed',
+        [4],
+        (x) => bms.resample(x!, 0, bms.transposeBand(band)),
+        'torch.tensor([[0.5, 0, 0, 0], [2, 1, 0, -1], [0, 0, 0, 3]], dtype=a.dtype) @ a',
+      ),
+      sample('of nothing', [3, 0], (x) => bms.resample(x!, 0, band), 'a.new_zeros(4, 0) + a.sum()'),
+    ],
+    errors: [
+      [() => bms.resample(bms.zeros([2, 4]), 1, band), 'SHAPE', 'resample: the band takes 3 elements, dim 1 of [2, 4] has 4'],
+      [() => bms.resample(bms.zeros([3], { dtype: 'i32' }), 0, band), 'DTYPE', "resample: needs f32 or f16, got i32; convert with .to('f32')"],
+    ],
   }),
   op('pad by copies', {
     covers: ['padByCopies'],

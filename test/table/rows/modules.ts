@@ -36,12 +36,14 @@ const layerNorm = (
 const garbage = 'its parameter shares memory with a tensor that is left to the garbage collector'
 
 /** Statistics are taken in f32: squares of f16 would overflow. */
-const largeHalves = (make: () => nn.Module) => async (): Promise<void> => {
-  const module = make()
-  if (!module.parameters()[0]!.device.features.has('shader-f16')) return
-  const y = module.forward(bms.tensor([-300, 300, 300, -300], { dtype: 'f16', shape: [2, 2] })) as Tensor
-  if (y.dtype !== 'f16' || String(await y.data()) !== '-1,1,1,-1') throw new Error(`${y.dtype} ${await y.data()}`)
-}
+export const largeHalves =
+  (make: () => nn.Module, shape = [2, 2]) =>
+  async (): Promise<void> => {
+    const module = make()
+    if (!module.parameters()[0]!.device.features.has('shader-f16')) return
+    const y = module.forward(bms.tensor([-300, 300, 300, -300], { dtype: 'f16', shape })) as Tensor
+    if (y.dtype !== 'f16' || String(await y.data()) !== '-1,1,1,-1') throw new Error(`${y.dtype} ${await y.data()}`)
+  }
 
 /** A module of one's own: parameters, saved and unsaved buffers, a list, a module that occurs twice. */
 class Net extends nn.Module {

@@ -1,5 +1,5 @@
 // Convolutions of images as modules, with PyTorch's names, defaults and initial weights.
-import { ArgumentError, conv2d, convTranspose2d, type Pair, rand, type Sides, type Tensor } from '@bms/autograd'
+import { ArgumentError, conv2d, convTranspose2d, type Pair, rand, show, type Sides, type Tensor } from '@bms/autograd'
 import { checkCount, checkNames } from '../check.js'
 import { Module } from './module.js'
 import { newParameter, type Parameter } from './parameter.js'
@@ -28,12 +28,20 @@ export interface ConvTranspose2dOptions extends Omit<Conv2dOptions, 'padding' | 
   outputPadding?: Sides
 }
 
-const twice = (v: Sides): Pair => (typeof v === 'number' ? [v, v] : v)
+/** Height and width, each a whole number of at least `least`. */
+function twice(op: string, name: string, value: Sides, least = 1): Pair {
+  const p = (Array.isArray(value) && value.length === 2 ? value : [value, value]) as Pair
+  for (const v of p) checkCount(op, name, v, least)
+  return p
+}
+
 const python = (v: Pair): string => `(${v[0]}, ${v[1]})`
 const differs = (v: Pair, from: number): boolean => v[0] !== from || v[1] !== from
 
 /** What both kinds of convolution hold. The sizes are checked when the op is called; counts here. */
 abstract class Convolution extends Module {
+  /** The dim of the weight that counts outChannels: spectralNorm makes it the rows. */
+  abstract readonly outDim: number
   readonly kernelSize: Pair
   readonly stride: Pair
   readonly dilation: Pair
@@ -52,12 +60,9 @@ abstract class Convolution extends Module {
     const op = transposed ? 'ConvTranspose2d' : 'Conv2d'
     checkCount(op, 'inChannels', inChannels)
     checkCount(op, 'outChannels', outChannels)
-    this.kernelSize = twice(kernelSize)
-    for (const size of this.kernelSize) checkCount(op, 'kernelSize', size)
-    this.stride = twice(options.stride ?? 1)
-    for (const s of this.stride) checkCount(op, 'stride', s)
-    this.dilation = twice(options.dilation ?? 1)
-    for (const d of this.dilation) checkCount(op, 'dilation', d)
+    this.kernelSize = twice(op, 'kernelSize', kernelSize)
+    this.stride = twice(op, 'stride', options.stride ?? 1)
+    this.dilation = twice(op, 'dilation', options.dilation ?? 1)
     this.groups = checkCount(op, 'groups', options.groups ?? 1)
     if (inChannels % this.groups !== 0 || outChannels % this.groups !== 0)
       throw new ArgumentError(op, `inChannels ${inChannels} and outChannels ${outChannels} must be multiples of groups ${this.groups}`, { option: 'groups' })
@@ -83,6 +88,7 @@ abstract class Convolution extends Module {
 
 /** conv2d with a learnt weight [outChannels, inChannels / groups, ...kernelSize] and bias [outChannels]. x: [N, inChannels, H, W] (or without N). */
 export class Conv2d extends Convolution {
+  readonly outDim = 0
   readonly padding: Pair | 'same' | 'valid'
   readonly paddingMode: PaddingMode
 
@@ -91,13 +97,14 @@ export class Conv2d extends Convolution {
     super(inChannels, outChannels, kernelSize, options, false)
     const { padding = 0, paddingMode = 'zeros' } = options
     if (!['zeros', 'reflect', 'replicate', 'circular'].includes(paddingMode))
-      throw new ArgumentError('Conv2d', `paddingMode must be 'zeros', 'reflect', 'replicate' or 'circular', got ${JSON.stringify(paddingMode)}`, {
+      throw new ArgumentError('Conv2d', `paddingMode must be 'zeros', 'reflect', 'replicate' or 'circular', got ${show(paddingMode)}`, {
         option: 'paddingMode',
       })
     if (typeof padding === 'string' && paddingMode !== 'zeros')
       throw new ArgumentError('Conv2d', `paddingMode '${paddingMode}' needs padding in numbers, got '${padding}'`, { option: 'padding' })
-    this.padding = typeof padding === 'string' ? padding : twice(padding)
-    if (typeof this.padding !== 'string') for (const p of this.padding) checkCount('Conv2d', 'padding', p, 0)
+    if (typeof padding === 'string' && padding !== 'same' && padding !== 'valid')
+      throw new ArgumentError('Conv2d', `padding is a number, two numbers, 'same' or 'valid', got ${show(padding)}`, { option: 'padding' })
+    this.padding = typeof padding === 'string' ? padding : twice('Conv2d', 'padding', padding, 0)
     this.paddingMode = paddingMode
   }
 
@@ -122,16 +129,15 @@ export class Conv2d extends Convolution {
  * has as its gradient. x: [N, inChannels, H, W] (or without N).
  */
 export class ConvTranspose2d extends Convolution {
+  readonly outDim = 1
   readonly padding: Pair
   readonly outputPadding: Pair
 
   constructor(inChannels: number, outChannels: number, kernelSize: Sides, options: ConvTranspose2dOptions = {}) {
     checkNames('ConvTranspose2d', options, ['stride', 'padding', 'outputPadding', 'dilation', 'groups', 'bias'])
     super(inChannels, outChannels, kernelSize, options, true)
-    this.padding = twice(options.padding ?? 0)
-    this.outputPadding = twice(options.outputPadding ?? 0)
-    for (const p of this.padding) checkCount('ConvTranspose2d', 'padding', p, 0)
-    for (const p of this.outputPadding) checkCount('ConvTranspose2d', 'outputPadding', p, 0)
+    this.padding = twice('ConvTranspose2d', 'padding', options.padding ?? 0, 0)
+    this.outputPadding = twice('ConvTranspose2d', 'outputPadding', options.outputPadding ?? 0, 0)
   }
 
   override forward(x: Tensor): Tensor {

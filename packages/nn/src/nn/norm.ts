@@ -235,7 +235,7 @@ function perSample(x: Tensor, groups: number, eps: number, weight: Tensor | null
   const out = grouped.sub(mean).mul(variance.add(eps).rsqrt()).reshape(x.shape)
   const channels = x.shape.map((_, d) => (d === 1 ? x.shape[1]! : 1))
   const scaled = weight ? out.mul(weight.reshape(channels)) : out
-  return bias ? scaled.add(bias.reshape(channels)) : scaled
+  return sameType(bias ? scaled.add(bias.reshape(channels)) : scaled, x)
 }
 
 export interface InstanceNormOptions {

@@ -2,14 +2,17 @@
 import {
   adaptiveAvgPool2d,
   adaptiveMaxPool2d,
+  ArgumentError,
   avgPool2d,
   type AvgPoolOptions,
   interpolate,
   type InterpolateOptions,
   maxPool2d,
   type MaxPoolOptions,
+  normalDim,
   pixelShuffle,
   pixelUnshuffle,
+  show,
   type Sides,
   type Tensor,
 } from '@bms/autograd'
@@ -144,6 +147,10 @@ abstract class Padding extends Module {
   constructor(padding: number | readonly number[]) {
     super()
     this.padding = typeof padding === 'number' ? [padding, padding, padding, padding] : padding
+    if (!Array.isArray(this.padding) || this.padding.length !== 4 || !this.padding.every(Number.isInteger))
+      throw new ArgumentError(this.constructor.name, `padding is a whole number or four of them [left, right, top, bottom], got ${show(padding)}`, {
+        option: 'padding',
+      })
   }
 
   override extraRepr(): string {
@@ -182,7 +189,7 @@ export class Unflatten extends Module {
   }
 
   override forward(x: Tensor): Tensor {
-    const d = this.dim < 0 ? this.dim + x.ndim : this.dim
+    const d = normalDim('Unflatten', this.dim, x.ndim)
     return x.reshape([...x.shape.slice(0, d), ...this.sizes, ...x.shape.slice(d + 1)])
   }
 

@@ -14,7 +14,7 @@ export interface SpectralNormOptions {
   nPowerIterations?: number
   /** Lower bound of norms that are divided by; default 1e-12. */
   eps?: number
-  /** The dim that makes the rows of the matrix; default 0 (1 for transposed convolutions). */
+  /** The dim that makes the rows of the matrix; default 0, and 1 of a transposed convolution, whose outputs that dim counts. */
   dim?: number
 }
 
@@ -198,7 +198,8 @@ export function spectralNorm<M extends Module>(module: M, options: SpectralNormO
   checkCount('spectralNorm', 'nPowerIterations', nPowerIterations)
   checkNumber('spectralNorm', 'eps', eps, { min: 0 })
   if (original.ndim < 2) throw new ArgumentError('spectralNorm', `${name} has ${original.ndim} dims, at least 2 are needed`, { name, shape: original.shape })
-  const step = new SpectralNorm(original, nPowerIterations, eps, normalDim('spectralNorm', options.dim ?? 0, original.ndim))
+  const { dim = (module as { outDim?: number }).outDim ?? 0 } = options
+  const step = new SpectralNorm(original, nPowerIterations, eps, normalDim('spectralNorm', dim, original.ndim))
   step.training = module.training
   delete slots[name]
   const list = new ParametrizationList(original, step)

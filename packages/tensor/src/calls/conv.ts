@@ -27,17 +27,20 @@ export class ConvCall implements Call {
   readonly outputs: readonly Operand[]
   readonly output: Operand
   readonly convolution: Convolution
+  readonly epilogue: Epilogue
 
   /** `epilogue.bias` has an element for each channel of the result. */
   constructor(
     readonly op: string,
     convolution: Convolution,
     output: Operand,
-    readonly epilogue: Epilogue = {},
+    epilogue: Epilogue = {},
   ) {
     this.output = snapshot(output)
+    // The bias may be a tensor that the op makes and disposes.
+    this.epilogue = { ...epilogue, bias: epilogue.bias && snapshot(epilogue.bias) }
     this.convolution = { ...convolution, a: snapshot(convolution.a), b: snapshot(convolution.b) }
-    const { bias, gate, rowsum } = epilogue
+    const { bias, gate, rowsum } = this.epilogue
     this.inputs = [this.convolution.a, this.convolution.b, ...(bias ? [bias] : []), ...(gate ? [gate] : [])]
     this.outputs = [this.output, ...(rowsum ? [rowsum] : [])]
   }
@@ -97,14 +100,15 @@ export class ConvCall implements Call {
       gate_activation: activationCodes[e.gateActivation ?? 'none'],
       has_rowsum: Number(e.rowsum !== undefined),
     }
-    const half = output.dtype === 'f16'
+    // Parts of a sum are f32 whatever they are parts of.
+    const types = { T: c.a.dtype, ...('C' in info.aliases ? { C: output.dtype } : {}) }
     return [
       {
         op: this.op,
         pipeline: {
-          key: `${plan.kernel}|${Object.entries(plan.constants).join(';')}|${half ? 'f16' : 'f32'}`,
+          key: `${plan.kernel}|${Object.entries(plan.constants).join(';')}|${Object.values(types).join()}`,
           kernel: plan.kernel,
-          source: () => specialise(info.source, plan.constants, half ? { T: 'f16' } : {}),
+          source: () => specialise(info.source, plan.constants, types),
         },
         buffers: info.bindings.flatMap((b) => (b.access === 'uniform' ? [] : [{ binding: b.index, storage: memory[b.name]! }])),
         params: packParams(info, params),

@@ -116,9 +116,9 @@ export function planConv(shape: ConvShape, pass: ConvPass, target: MatmulTarget,
   const params = convParams(shape, pass)
   const fits = target.limits.maxComputeInvocationsPerWorkgroup >= 256 && target.limits.maxComputeWorkgroupStorageSize >= 16384
   const algorithm = forced ?? (target.kind === 'gpu' && fits ? 'tiles' : target.kind === 'software' && target.subgroupSize === 8 ? 'lanes' : 'rows')
-  if (algorithm === 'lanes' && target.subgroupSize !== 8) {
+  if (algorithm === 'lanes' && target.subgroupSize !== 8)
     throw new RangeError(`'lanes' needs a fixed subgroup size of 8, this device has ${target.subgroupSize ?? 'none'}; use 'rows'`)
-  }
+  if (algorithm === 'tiles' && !fits) throw new RangeError("'tiles' does not fit the limits of this device; use 'rows'")
   const { down, across, constants } = tileOf(algorithm, params['m']!)
   const phases = pass === 'input' ? area(shape.stride) : 1
   const tiles = up(params['m']!, down) * up(params['n']!, across) * phases * shape.groups

@@ -12,10 +12,8 @@ import { checkTensor, commonDevice, empty } from './launch.js'
 import { matmul } from './matmul.js'
 import { sum } from './reduce.js'
 import { withDense } from './rows.js'
+import { pair, type Sides } from './sides.js'
 import { reshape, squeeze, unsqueeze } from './views.js'
-
-/** One number for height and width, or both. */
-export type Sides = number | Pair
 
 export interface ConvOptions {
   /** Default 1. */
@@ -39,14 +37,6 @@ export interface ConvTransposeOptions extends Omit<ConvOptions, 'padding'> {
 /** What the ops and their gradient rules share. */
 export interface ConvAttrs extends ConvGeometry {
   algorithm?: ConvAlgorithm
-}
-
-/** Height and width from one number or two. */
-export function pair(op: string, name: string, value: Sides, least: number): Pair {
-  const p = typeof value === 'number' ? ([value, value] as const) : value
-  if (!Array.isArray(p) || p.length !== 2 || !p.every((v) => Number.isInteger(v) && v >= least))
-    throw new ArgumentError(op, `${name} is a whole number ≥ ${least} or two of them [height, width], got ${JSON.stringify(value)}`, { [name]: value })
-  return p as Pair
 }
 
 function attrsOf(op: string, o: ConvTransposeOptions): ConvAttrs {
@@ -89,14 +79,17 @@ function run(op: string, shape: ConvShape, pass: ConvPass, a: Tensor, b: Tensor,
   }
   // Where the sum is taken in parts, each part is a result of its own.
   const { splits } = planFor(op, a.device, shape, pass, algorithm)
-  const out = empty(op, a.device, splits > 1 ? [splits, ...size] : size, a.dtype)
+  const out = empty(op, a.device, splits > 1 ? [splits, ...size] : size, splits > 1 ? 'f32' : a.dtype)
   withDense(bias ? [a, b, bias] : [a, b], (da, db, dbias) => {
     out.device.stream.run(new ConvCall(op, { shape, pass, a: da!, b: db!, algorithm }, out, dbias ? { bias: dbias } : {}))
   })
   if (splits === 1) return out
   const whole = sum(out, 0)
   out.dispose()
-  return whole
+  if (whole.dtype === a.dtype) return whole
+  const rounded = cast(whole, a.dtype)
+  whole.dispose()
+  return rounded
 }
 
 /** Both operands and the bias in their common dtype. */

@@ -6,11 +6,11 @@ import { adaptiveBand, type Alignment, averageBand, type Band, linearBand, neare
 import type { Pair } from '../kernels/conv-plan.js'
 import type { Tensor } from '../tensor.js'
 import { traced, tracedAll } from '../trace.js'
-import { pair, type Sides } from './conv.js'
 import { clone } from './copy.js'
 import { fromHost } from './create.js'
 import { checkTensor, empty } from './launch.js'
 import { rowsOf, withDense } from './rows.js'
+import { pair, type Sides } from './sides.js'
 import { permute, reshape } from './views.js'
 
 /** Every line of `x` along `dim` times a band matrix: size `band.from` becomes `band.to`. f32 or f16. */
