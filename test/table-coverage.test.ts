@@ -24,6 +24,7 @@ const elsewhere: Record<string, readonly string[]> = {
   'matmul-plan': ['planMatmul'],
   memory: ['tidy', 'keep', 'Tensor.dispose'],
   'nn-state': ['data.DataLoader', 'data.TensorDataset'],
+  'nn-pth': ['loadPth'],
   'nn-safetensors': ['loadSafetensors', 'readSafetensorsHeader', 'saveSafetensors'],
   'plan-memory': ['planMemory'],
   reduce: ['planReduce'],

@@ -16,11 +16,13 @@ import modules
 import nan_inf
 import ops
 import optimizers
+import pth
 import ring
 import schedulers
+import scores
 import training
 
-parts = {part.__name__: part.main for part in (ops, modules, optimizers, schedulers, init, training, ring, exchange, nan_inf)}
+parts = {part.__name__: part.main for part in (ops, modules, optimizers, schedulers, init, training, ring, exchange, nan_inf, pth, scores)}
 
 if sys.argv[1:2] == ['--check']:
     for path in sys.argv[2:]:

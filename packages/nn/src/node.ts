@@ -3,4 +3,4 @@ import '@bms/tensor/node'
 
 // By name, not by path: the bundler would lose what the index passes on from the packages below.
 export * from '@bms/nn'
-export { loadSafetensorsFile, saveSafetensorsFile } from './node/files.js'
+export { loadPthFile, loadSafetensorsFile, saveSafetensorsFile } from './node/files.js'

@@ -1,7 +1,7 @@
 // `bms doctor`: says which adapter runs the shaders, what it can do, and whether it computes correctly, so that a bug
 // report or a slow run can be understood from one page.
-import { readFileSync } from 'node:fs'
 import os from 'node:os'
+import { version } from '../run/version.js'
 import { type AdapterChoice, BmsError, driverReport, init, randn, type Tensor } from '@bms/tensor/node'
 
 const shownLimits = [
@@ -12,14 +12,6 @@ const shownLimits = [
   'maxComputeWorkgroupStorageSize',
   'maxComputeWorkgroupsPerDimension',
 ] as const
-
-function version(): string {
-  try {
-    return (JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }).version
-  } catch {
-    return 'unknown'
-  }
-}
 
 /** Multiplies two matrices on the device for about a second and on the host once. */
 async function selfTest(): Promise<{ gflops: number; worst: number; first: number }> {

@@ -2,7 +2,7 @@
 // last three checkpoints, and a report that grows with the run.
 import { stat } from 'node:fs/promises'
 import { BmsError, type Device, LimitError } from '@bms/nn'
-import type { ImageConfig } from '../config.js'
+import { type ImageConfig, resolveConfig } from '../config.js'
 import { openCifar10 } from '../data/cifar10-files.js'
 import { downloadCifar10 } from '../data/download.js'
 import type { ImageSet } from '../data/image-set.js'
@@ -11,6 +11,7 @@ import { openCifar10Sample } from '../data/sample-files.js'
 import { pairsPng, sheetPng } from '../figures/sheet.js'
 import { reportHtml } from '../report/report.js'
 import { type Progress, progress } from '../run/progress.js'
+import { version } from '../run/version.js'
 import { fitting, ImageTraining, imageSize } from '../training/images.js'
 import { evaluationSeed, type LossValues } from '../training/training.js'
 import type { RunKind, Running } from './kind.js'
@@ -42,10 +43,8 @@ export async function openData(
 ): Promise<ImageData> {
   if (data === null) return { train: await openCifar10Sample('train'), test: await openCifar10Sample('test') }
   const train = await openCifar10(data, { split: 'train', ...options })
-  // A folder of pictures has no parts.
-  if (train.labels === undefined) return { train, test: null }
   try {
-    return { train, test: await openCifar10(data, { split: 'test' }) }
+    return { train, test: await openCifar10(data, { split: 'test', corrupt: options.corrupt }) }
   } catch (error) {
     if (error instanceof BmsError && error.code === 'BAD_DATA') return { train, test: null }
     throw error
@@ -175,8 +174,9 @@ export class ImageRun implements RunKind<ImageTraining> {
     if (reconstructions) folder.writeReconstructions(reconstructions)
     folder.writeReport(
       reportHtml({
-        title: `${training.switches.title} on ${train.name}`,
+        title: training.switches.title,
         config,
+        defaults: resolveConfig({ dataset: config.dataset, model: config.model, arch: config.arch, out: config.out }),
         lines: folder.readMetrics().lines,
         sheets: folder.readSheets(training.step),
         reconstructions: reconstructions ? { step: training.step, png: reconstructions } : undefined,
@@ -184,6 +184,11 @@ export class ImageRun implements RunKind<ImageTraining> {
         adapter: training.device.adapter.name,
         memory: training.plan(),
         notes: notes(this.data!),
+        versions: { '@bms/bms': version(), node: process.version },
+        time: new Date()
+          .toISOString()
+          .replace(/:\d\d\..*/, ' UTC')
+          .replace('T', ' '),
       }),
     )
   }

@@ -1,5 +1,6 @@
 // What a report tells in words and numbers: the tiles at its head, tables of settings, the memory of a step.
 import { type Html, html } from './html.js'
+import type { MemoryPlan } from '../training/images.js'
 import { bytes, type Entry, entries } from './words.js'
 
 export interface Tile {
@@ -7,16 +8,6 @@ export interface Tile {
   readonly text: string
   /** In small print behind it: a unit, a total. */
   readonly more?: string
-}
-
-export interface MemoryPlan {
-  /** Intermediates of a step as planned, and as if none shared memory. */
-  readonly arena: number
-  readonly unshared: number
-  /** A step's own results and inputs. */
-  readonly results: number
-  /** Weights, moments and averages. */
-  readonly state: number
 }
 
 export function tiles(all: readonly Tile[]): Html {

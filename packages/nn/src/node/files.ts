@@ -3,6 +3,7 @@
 import { closeSync, fsyncSync, openSync, readFileSync, renameSync, statSync, unlinkSync, writeSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { BmsError, type Tensor } from '@bms/autograd'
+import { loadPth, type LoadPthOptions } from '../pth/index.js'
 import { type LoadOptions, loadSafetensors, saveSafetensors } from '../safetensors/index.js'
 
 let counter = 0
@@ -37,21 +38,31 @@ export async function saveSafetensorsFile(path: string, tensors: Record<string, 
   }
 }
 
-/** The tensors of a .safetensors file. Throws a BmsError: 'READ_FAILED' when there is no reading it, 'BAD_FILE' when it is damaged. */
-export function loadSafetensorsFile(path: string, options: LoadOptions = {}): Record<string, Tensor> {
-  let bytes: Uint8Array
+/** The bytes of a regular file: a pipe or a device would be read without end. */
+function readWhole(path: string): Uint8Array {
   try {
-    // A pipe or a device would be read without end.
     if (!statSync(path).isFile()) throw new Error('it is no regular file')
-    bytes = readFileSync(path)
+    return readFileSync(path)
   } catch (cause) {
     throw new BmsError('READ_FAILED', `could not read ${path}: ${(cause as Error).message}`, { path }, { cause })
   }
+}
+
+/** What `read` makes of the file; its errors begin with the path. */
+function readFile<T>(path: string, read: (bytes: Uint8Array) => T): T {
+  const bytes = readWhole(path)
   try {
-    return loadSafetensors(bytes, options)
+    return read(bytes)
   } catch (error) {
     if (error instanceof BmsError && error.code === 'BAD_FILE')
       throw new BmsError(error.code, `${path}: ${error.message}`, { ...error.fields, path }, { cause: error })
     throw error
   }
 }
+
+/** The tensors of a .safetensors file. Throws a BmsError: 'READ_FAILED' when there is no reading it, 'BAD_FILE' when it is damaged. */
+export const loadSafetensorsFile = (path: string, options: LoadOptions = {}): Record<string, Tensor> =>
+  readFile(path, (bytes) => loadSafetensors(bytes, options))
+
+/** The tensors of a .pth file (see `loadPth`). Throws a BmsError: 'READ_FAILED' when there is no reading it, 'BAD_FILE' when it is not what `loadPth` reads. */
+export const loadPthFile = (path: string, options: LoadPthOptions = {}): Record<string, Tensor> => readFile(path, (bytes) => loadPth(bytes, options))

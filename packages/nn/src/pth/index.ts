@@ -1,0 +1,2 @@
+// Reading what PyTorch users save with torch.save.
+export { loadPth, type LoadPthOptions } from './read.js'

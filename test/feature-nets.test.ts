@@ -1,0 +1,190 @@
+// The feature nets against PyTorch's numbers: their layers by features of the same images, their names and shapes at full size, and files of weights that are
+// of another net.
+import {
+  byteImages,
+  classProbabilities,
+  extractFeatures,
+  type FeatureNet,
+  featureStatistics,
+  fitWeights,
+  generatedImages,
+  inceptionV3,
+  loadFeatureNet,
+  mobileNet,
+  squeezeNet,
+} from '@bms/bms'
+import { currentDevice, type nn, randn, saveSafetensors, type Tensor, tensor, zeros } from '@bms/nn'
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { close, ready, settle, thrown } from './helpers/device.js'
+import { formulaWeights, shapesOf } from './helpers/formula-weights.js'
+import { goldenFile, type HostArray } from './helpers/golden-file.js'
+import { goldenBytes } from './helpers/host.js'
+
+const test = suite('feature nets')
+test.before(async () => void (await ready()))
+
+const { tensors, metadata } = await goldenFile('scores.safetensors')
+const golden = (name: string): HostArray => tensors.get(name)!
+const shapes = JSON.parse(metadata['shapes']!) as Record<string, Record<string, number[]>>
+const images = byteImages({ data: Uint8Array.from(golden('images').data), height: 40, width: 48 })
+
+const free = (weights: Record<string, Tensor>): void => {
+  for (const t of Object.values(weights)) t.dispose()
+}
+
+/** With the weights that the golden's nets have. */
+function filled<N extends nn.Module>(net: N): N {
+  const weights = formulaWeights(shapesOf(net.stateDict()))
+  fitWeights(net, weights, { what: 'the formula', optional: /num_batches_tracked$/ })
+  free(weights)
+  return net
+}
+
+async function compare(net: FeatureNet, name: string, tolerance = 2e-5): Promise<void> {
+  const features = await extractFeatures(net, images, { batch: 3 })
+  assert.equal([images.n, net.dims], golden(`${name}|features`).shape)
+  close(features, golden(`${name}|features`).data, tolerance)
+  const expected = tensors.get(`${name}|probabilities`)
+  if (expected) close(await classProbabilities(net, features, { batch: 3 }), expected.data, 1e-5)
+  net.dispose()
+}
+
+test("Inception-v3 is PyTorch's, an eighth as wide", async () => {
+  await compare(filled(inceptionV3({ divisor: 8 })), 'inception')
+  const other = filled(inceptionV3({ divisor: 8, resize: 'pytorch-fid' }))
+  close(await extractFeatures(other, images), golden('inception|pytorch-fid').data, 2e-5)
+  other.dispose()
+})
+
+test("SqueezeNet 1.1 is PyTorch's at full width", () => compare(filled(squeezeNet()), 'squeezenet'))
+test("MobileNet v1 0.25 is TensorFlow's as PyTorch computes it", () => compare(filled(mobileNet()), 'mobilenet', 5e-5))
+
+for (const [name, make] of Object.entries({ inception: inceptionV3, squeezenet: squeezeNet, mobilenet: mobileNet })) {
+  test(`${name} has the names and shapes of its file, and leaves the random stream alone`, async () => {
+    const { random } = currentDevice()
+    const before = random.snapshot()
+    const net = make() as FeatureNet & nn.Module
+    assert.equal(random.snapshot(), before)
+    assert.equal(Object.fromEntries(Object.entries(shapesOf(net.stateDict())).sort()), Object.fromEntries(Object.entries(shapes[name]!).sort()))
+    assert.ok(net.parameters().every((p) => !p.requiresGrad))
+    assert.not(net.modules().some((m) => m.training))
+    const count = net.parameters().reduce((sum, p) => sum + p.size, 0)
+    // Of Inception without its classifier; of SqueezeNet without its own; of MobileNet without the batch norms' statistics.
+    const known = { inception: 21_785_568 + 1008 * 2049, squeezenet: 722_496, mobilenet: 470_072 }
+    assert.is(count, known[name as keyof typeof known])
+    net.dispose()
+  })
+}
+
+test('weights come as .safetensors and as .pth, with a classifier that nobody asks for', async () => {
+  const net = squeezeNet()
+  const weights: Record<string, Tensor> = { ...formulaWeights(shapesOf(net.stateDict())), 'classifier.1.weight': zeros([3]) }
+  const bytes = await saveSafetensors(weights)
+  free(weights)
+  const loaded = loadFeatureNet('squeezenet', { bytes, name: 'squeezenet1_1.safetensors' })
+  assert.equal([loaded.name, loaded.dims], ['squeezenet', 512])
+  assert.match(loaded.description, /^SqueezeNet 1\.1 fire12/)
+  await compare(loaded, 'squeezenet')
+  net.dispose()
+})
+
+test('weights of another net are refused by what they are, and nothing is kept', async () => {
+  const device = currentDevice()
+  const other = (name: string, entries: Record<string, number[]>) => {
+    const weights = Object.fromEntries(Object.entries(entries).map(([n, shape]) => [n, zeros(shape)]))
+    return saveSafetensors(weights).then((bytes) => {
+      free(weights)
+      return { bytes, name }
+    })
+  }
+  const squeeze = await other('net.safetensors', shapes['squeezenet']!)
+  const torchvision = await other('v3.safetensors', { ...shapes['inception'], 'fc.weight': [1000, 2048], 'fc.bias': [1000], 'AuxLogits.fc.bias': [1000] })
+  const strange = await other('my.safetensors', { 'body.0.weight': [2, 2], 'body.0.bias': [2] })
+  await settle(device)
+  const before = device.memory().storages
+  const cases = [
+    [
+      'inception',
+      squeeze,
+      /^net\.safetensors: these are not the weights of Inception-v3 \(2015-12-05\).*missing: Conv2d_1a_3x3.*unexpected: features\.0.*looks like SqueezeNet 1\.1$/,
+    ],
+    [
+      'inception',
+      torchvision,
+      /unexpected: AuxLogits\.fc\.bias; fc\.weight has shape \[1000, 2048\], \[1008, 2048\] is needed.*looks like torchvision's Inception-v3, which is not the net/,
+    ],
+    ['mobilenet', squeeze, /missing: conv1\/kernel/],
+    ['squeezenet', strange, /its 2 tensors begin with body\.0\.bias, body\.0\.weight$/],
+  ] as const
+  for (const [name, file, text] of cases) {
+    const error = await thrown(() => loadFeatureNet(name, file))
+    assert.is(error.code, 'WEIGHTS')
+    assert.is(error.fields['path'], file.name)
+    assert.match(error.message, text)
+  }
+  assert.is((await thrown(() => loadFeatureNet('squeezenet', { bytes: new Uint8Array(5), name: 'x' }))).code, 'BAD_FILE')
+  const curious = { bytes: await goldenBytes('curious.pth'), name: 'a.pth' }
+  assert.match((await thrown(() => loadFeatureNet('squeezenet', curious))).message, /^a\.pth: pth: the file asks Python for/)
+  assert.is((await thrown(() => loadFeatureNet('resnet' as never, squeeze))).code, 'BAD_ARGUMENT')
+  await settle(device)
+  assert.is(device.memory().storages, before)
+})
+
+/** What an image is on average, as a net. */
+const averages: FeatureNet = { name: 'averages', description: 'averages', dims: 3, features: (x) => x.mean([2, 3]), dispose: () => {} }
+
+test('images in batches: in order, each once, with progress, rounded as a file would', async () => {
+  const data = Uint8Array.from({ length: 7 * 3 * 4 }, (_, i) => (i * 37) % 256)
+  const seen: number[][] = []
+  const features = await extractFeatures(averages, byteImages({ data, height: 2, width: 2 }), { batch: 3, onProgress: (done, n) => seen.push([done, n]) })
+  const expected = Array.from({ length: 21 }, (_, i) => data.slice(4 * i, 4 * i + 4).reduce((sum, v) => sum + (v / 127.5 - 1) / 4, 0))
+  close(features, expected, 1e-6)
+  assert.equal(seen, [
+    [3, 7],
+    [6, 7],
+    [7, 7],
+  ])
+  const generated = generatedImages(5, (count) =>
+    tensor(
+      Float32Array.from({ length: count * 3 }, (_, i) => i / 7 - 1.5),
+      { shape: [count, 3, 1, 1] },
+    ),
+  )
+  const rounded = await extractFeatures(averages, generated, { batch: 5 })
+  close(
+    rounded,
+    Array.from({ length: 15 }, (_, i) => Math.round((Math.min(1, Math.max(-1, i / 7 - 1.5)) + 1) * 127.5) / 127.5 - 1),
+    1e-6,
+  )
+  const statistics = await featureStatistics(averages, byteImages({ data, height: 2, width: 2 }), { batch: 2 })
+  assert.is(statistics.n, 7)
+  close(
+    statistics.mean,
+    [0, 1, 2].map((c) => expected.filter((_, i) => i % 3 === c).reduce((a, b) => a + b) / 7),
+    1e-6,
+  )
+})
+
+test('what is no set of images is refused', async () => {
+  const wrong = [
+    () => byteImages({ data: new Uint8Array(13), height: 2, width: 2 }),
+    () => extractFeatures(averages, byteImages({ data: new Uint8Array(12), height: 2, width: 2 }), { batch: 0 }),
+    () => extractFeatures(averages, byteImages({ data: new Uint8Array(0), height: 2, width: 2 })),
+    () => classProbabilities(averages, new Float32Array(3)),
+  ]
+  for (const fn of wrong) assert.is((await thrown(fn)).code, 'BAD_ARGUMENT')
+  const grey = generatedImages(2, (count) => randn([count, 1, 2, 2]))
+  assert.match((await thrown(() => extractFeatures(averages, grey))).message, /a batch of 2 is \[2, 3, height, width\], got \[2, 1, 2, 2\]/)
+  const broken = generatedImages(3, (count) =>
+    tensor(
+      Float32Array.from({ length: count * 3 }, (_, i) => (i === 4 ? Number.NaN : 0)),
+      { shape: [count, 3, 1, 1] },
+    ),
+  )
+  const error = await thrown(() => featureStatistics(averages, broken))
+  assert.is(error.code, 'NOT_FINITE')
+  assert.is(error.fields['image'], 1)
+})
+
+test.run()
