@@ -2,6 +2,7 @@
 export { init } from '@bms/nn/node'
 export * from './index.js'
 export { doctor } from './commands/doctor.js'
+export * from './commands/eval-images.js'
 export { evaluate, openTraining, sample } from './commands/finished.js'
 export { train, type TrainOptions } from './commands/train.js'
 export { type ImageData, imagesOf, openData } from './commands/train-images.js'
