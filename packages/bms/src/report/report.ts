@@ -53,17 +53,16 @@ export function reportHtml(report: RunReport): string {
     return cards.length > 0 ? html`<div class="grid">${cards}</div>` : undefined
   }
   const speed = speedOf(report.lines)
-  const speeds = lastFinite(speed) === undefined ? [] : [{ title: 'Speed', axis: 'steps a second', curves: [speed] }]
+  const speeds = lastFinite(speed) === undefined ? [] : [{ title: 'Speed', axis: 'steps a second', curves: [speed], fromZero: true }]
   const sections: readonly (readonly [id: string, name: string, content: Html | undefined])[] = [
     ['samples', 'Samples', samples(report.sheets)],
     ['reconstructions', 'Reconstructions', report.reconstructions && reconstructions(report.reconstructions)],
     ['scores', 'Scores', grid(drawn.scores)],
-    ['losses', 'Losses', grid(drawn.losses)],
-    ['gradients', 'Gradients', grid(drawn.gradients)],
+    ['losses', 'Losses and gradients', grid(drawn.losses)],
     ['others', 'Other curves', grid(drawn.others)],
     ['speed', report.memory ? 'Speed and memory' : 'Speed', grid(speeds, ...(report.memory ? [memoryCard(report.memory)] : []))],
     ['settings', 'Settings', settings(report.config, report.defaults)],
-    ['result', 'Result', report.result && settings(report.result)],
+    ['result', 'Result', report.result && settings(report.result, undefined, report.config)],
   ]
   const shown = sections.filter(([, , content]) => content)
   return html`<!doctype html>
@@ -114,7 +113,8 @@ function state({ config, result }: RunReport, step: number): Html {
 function facts(config: object): string {
   const named = (name: string, before: string) => (field(config, name) === undefined ? undefined : `${before}${field(config, name)}`)
   const all = [named('model', ''), named('dataset', ''), named('arch', ''), named('T', 'T '), named('batch', 'batch '), named('seed', 'seed ')]
-  return all.filter((fact) => fact !== undefined).join(' · ')
+  // Each fact stays on one line.
+  return all.flatMap((fact) => fact?.replaceAll(' ', '\u00a0') ?? []).join(' · ')
 }
 
 /** Step, scores, reconstruction loss, time and speed: what a reader looks for first. */
@@ -131,7 +131,7 @@ function highlights({ config, result, lines }: RunReport, step: number, scores: 
     ...metrics.flatMap(([name, value]) => (typeof value === 'number' ? { name: String(name), text: number(value) } : [])).slice(0, 6),
     ...(rec === undefined ? [] : [{ name: 'rec', text: number(rec) }]),
     ...(typeof seconds === 'number' ? [{ name: 'Time', text: duration(seconds) }] : []),
-    ...(rate === undefined ? [] : [{ name: 'Speed', text: number(rate), more: 'steps/s' }]),
+    ...(rate === undefined ? [] : [{ name: 'Speed', text: number(Number(rate.toPrecision(3))), more: 'steps/s' }]),
   ]
 }
 
