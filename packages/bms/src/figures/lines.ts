@@ -54,7 +54,7 @@ export function medians(curve: Curve, count: number): Curve {
 
 /** The median of the finite values (of two in the middle, the higher one); NaN where there is none. */
 export function median(values: readonly number[]): number {
-  const sorted = values.filter(Number.isFinite).sort((a, b) => a - b)
+  const sorted = Float64Array.from(values.filter(Number.isFinite)).sort()
   return sorted[Math.floor(sorted.length / 2)] ?? NaN
 }
 
