@@ -35,10 +35,10 @@ export function chart({ title, axis, note, curves, fromZero }: ChartContent, ste
       dataScale: logarithmic ? 'log' : 'linear',
     },
     frame.grid,
-    // A svg inside a svg clips, and needs no name that the page would have to keep unique.
+    // A svg inside a svg clips, and needs no name that the page would have to keep unique. Dots on the edge stay whole.
     element(
       'svg',
-      { x: box.left, y: box.top, width: box.width, height: box.height, viewBox: `${box.left} ${box.top} ${box.width} ${box.height}` },
+      { x: box.left - 4, y: box.top, width: box.width + 8, height: box.height, viewBox: `${box.left - 4} ${box.top} ${box.width + 8} ${box.height}` },
       ...drawn.map(({ faint }) => faint),
       ...drawn.map(({ strong }) => strong),
     ),

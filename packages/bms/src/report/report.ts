@@ -50,7 +50,7 @@ export function reportHtml(report: RunReport): string {
   const step = reached(report)
   const grid = (contents: readonly ChartContent[], ...more: Html[]): Html | undefined => {
     const cards = [...contents.map((content) => chart(content, { min: 0, max: Math.max(1, step) })), ...more]
-    return cards.length > 0 ? html`<div class="grid">${cards}</div>` : undefined
+    return cards.length > 0 ? html`<div class="grid charts">${cards}</div>` : undefined
   }
   const speed = speedOf(report.lines)
   const speeds = lastFinite(speed) === undefined ? [] : [{ title: 'Speed', axis: 'steps a second', curves: [speed], fromZero: true }]

@@ -31,10 +31,13 @@ nav a:hover { color: var(--accent) }
 dl { margin: 0 }
 .notes { margin: 16px 0 0; padding: 10px 16px; list-style: none; border-left: 3px solid var(--line-3); background: var(--fill); border-radius: 0 8px 8px 0; overflow-wrap: anywhere }
 .grid { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 440px), 1fr)); gap: 16px }
+/* Cards side by side share their rows: frames stand at one height, however long the legends are. */
+.charts > .card { grid-row: span 3 }
+.charts > .chart { display: grid; grid-template-rows: subgrid; row-gap: 0 }
 figure { margin: 0 }
 .card { padding: 16px 18px }
 .chart p { margin-top: 4px; font-size: 13px }
-.chart figcaption { display: flex; flex-wrap: wrap; justify-content: space-between; gap: 2px 16px; margin-bottom: 10px }
+.chart figcaption { display: flex; flex-wrap: wrap; justify-content: space-between; align-content: start; gap: 2px 16px; margin-bottom: 10px }
 .legend { display: flex; flex-wrap: wrap; gap: 2px 14px; margin: 0; padding: 0; list-style: none; font-size: 13px; color: var(--soft) }
 .legend b { font-weight: 600; color: var(--ink) }
 .legend svg { width: 18px; height: 8px; margin-right: 5px }

@@ -27,10 +27,12 @@ export function tiles(all: readonly Tile[]): Html {
 export function settings(values: object, defaults: object = {}, told: object = {}): Html | undefined {
   const textsOf = (object: object) => new Map(entries(object).map((entry) => [key(entry), entry.text]))
   const [known, repeated] = [textsOf(defaults), textsOf(told)]
-  const groups = new Map<string, Entry[]>()
+  const groups = new Map<string, Entry[]>([['', []]])
   for (const entry of entries(values)) {
     if (repeated.get(key(entry)) !== entry.text) groups.set(entry.group, [...(groups.get(entry.group) ?? []), entry])
   }
+  // What stands in no group comes first.
+  if (groups.get('')?.length === 0) groups.delete('')
   if (groups.size === 0) return undefined
   const cell = (entry: Entry): Html => {
     const usual = known.get(key(entry))
