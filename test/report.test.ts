@@ -345,6 +345,31 @@ test('every number finds its chart', () => {
   )
 })
 
+test('curves far apart share a logarithmic axis; spikes leave the frame and are named', () => {
+  const lines = Array.from({ length: 400 }, (_, i) => ({
+    step: i,
+    grad_rec: i === 7 ? 0 : 0.001,
+    grad_critic: 100,
+    rec: Math.sin(i),
+    critic: i === 99 ? 12_345 : Math.cos(i),
+    pri: 0.5,
+  }))
+  const page = parse(reportHtml({ title: '', config: {}, lines, sheets: [] }))
+  const plots = page.elements.filter(({ attributes }) => attributes.has('data-scale')).map(({ attributes }) => attributes)
+  assert.equal(
+    plots.map((plot) => [plot.get('aria-label'), plot.get('data-scale')]),
+    [
+      ['Reconstruction: rec', 'linear'],
+      ['Data-space critic: critic, pri', 'linear'],
+      ['Gradient lengths: rec, critic', 'log'],
+    ],
+  )
+  const [low, high] = plots[1]!.get('data-y')!.split(' ').map(Number) as [number, number]
+  assert.ok(low >= -3 && low <= -1 && high >= 1 && high <= 5, `${low} to ${high}`)
+  assert.is(page.text.match(/leave the frame/g)?.length, 1)
+  assert.ok(page.text.includes('values up to 12,345 leave the frame; bold: medians of 3 lines'))
+})
+
 test('speed follows the clock, and stops where it goes back', () => {
   const seconds = (i: number) => (i < 500 ? i / 10 : 50 + (i - 500) / 5)
   const lines = Array.from({ length: 1000 }, (_, i) => ({ step: i, seconds: seconds(i) }))

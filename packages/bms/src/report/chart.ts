@@ -107,10 +107,9 @@ function decades(min: number, max: number): number[] {
   return coarse.length >= 2 ? coarse : whole.flatMap((tick) => [1, 2, 5].map((digit) => tick + Math.log10(digit))).filter((tick) => tick >= min && tick <= max)
 }
 
-// Lengths of gradients and the like: positive, and too far apart for one scale.
+// Lengths of gradients and the like: never negative, and too far apart for one scale. A zero leaves a gap then.
 function spansDecades(curves: readonly Curve[]): boolean {
-  const range = extent(curves.flatMap(({ values }) => values))
-  if (!range || range.min <= 0) return false
-  const typical = curves.map(({ values }) => median(values))
+  if (curves.some(({ values }) => values.some((value) => value < 0))) return false
+  const typical = curves.map(({ values }) => median(values)).filter((value) => value > 0)
   return Math.max(...typical) > 30 * Math.min(...typical)
 }

@@ -5,7 +5,7 @@ import { chart } from './chart.js'
 import { Html, html } from './html.js'
 import { reconstructions, samples } from './pictures.js'
 import { script } from './script.js'
-import { type ChartContent, charts, curveOf, type Line, speedOf } from './series.js'
+import { type ChartContent, charts, curveOf, hasStep, type Line, speedOf } from './series.js'
 import { style } from './style.js'
 import { type MemoryPlan, memoryCard, settings, type Tile, tiles } from './tables.js'
 import type { Sheet } from './thin.js'
@@ -98,7 +98,7 @@ ${shown.map(([id, name, content]) => html`<section><h2 id="${id}">${name}</h2>\n
 
 /** The last step that anything tells of. */
 function reached({ lines, result, sheets }: RunReport): number {
-  return [field(result, 'steps'), ...lines.slice(-1).map((line) => line.step), ...sheets.map(({ step }) => step)].reduce<number>(
+  return [field(result, 'steps'), lines.findLast(hasStep)?.step, ...sheets.map(({ step }) => step)].reduce<number>(
     (most, step) => (typeof step === 'number' && step > most ? step : most),
     0,
   )
@@ -107,7 +107,7 @@ function reached({ lines, result, sheets }: RunReport): number {
 function state({ config, result }: RunReport, step: number): Html {
   if (result) return html`<span class="state done">finished</span>`
   const total = field(config, 'steps')
-  return html`<span class="state">${typeof total === 'number' && total > 0 ? `${Math.floor((100 * step) / total)} % done` : 'not finished'}</span>`
+  return html`<span class="state">${typeof total === 'number' && total > 0 ? `${Math.min(100, Math.floor((100 * step) / total))} % done` : 'not finished'}</span>`
 }
 
 function facts(config: object): string {

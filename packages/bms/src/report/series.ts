@@ -69,7 +69,8 @@ const mostOthers = 24
 /** What is larger is drawn as a gap: no axis could be computed for it. */
 const largest = 1e100
 
-const hasStep = (line: Line): boolean => Number.isSafeInteger(line.step) && line.step >= 0
+/** Whether the line's step is one. */
+export const hasStep = (line: Line): boolean => Number.isSafeInteger(line.step) && line.step >= 0
 
 /** The charts of a run, by section, in order. Names without a finite value have none. */
 export function charts(lines: readonly Line[]): Record<Section, ChartContent[]> {
