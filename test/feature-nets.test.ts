@@ -1,5 +1,8 @@
 // The feature nets against PyTorch's numbers: their layers by features of the same images, their names and shapes at full size, and files of weights that are
 // of another net.
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import {
   byteImages,
   classProbabilities,
@@ -14,6 +17,7 @@ import {
   mobileNet,
   squeezeNet,
 } from '@bms/bms'
+import { weightsFile } from '@bms/bms/node'
 import { currentDevice, type nn, randn, saveSafetensors, type Tensor, tensor, zeros } from '@bms/nn'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -91,6 +95,18 @@ test('weights come as .safetensors and as .pth, with a classifier that nobody as
   assert.match(loaded.description, /^SqueezeNet 1\.1 fire12/)
   await compare(loaded, 'squeezenet')
   net.dispose()
+})
+
+test('a file on the disk, by its path', async () => {
+  const dir = mkdtempSync(join(tmpdir(), 'bms-weights-'))
+  try {
+    const path = join(dir, 'net.safetensors')
+    writeFileSync(path, 'abc')
+    assert.match((await thrown(() => loadFeatureNet('mobilenet', weightsFile(path)))).message, new RegExp(`^${path}: safetensors: 3 bytes`))
+    for (const none of [dir, join(dir, 'none')]) assert.is((await thrown(() => weightsFile(none))).code, 'READ_FAILED')
+  } finally {
+    rmSync(dir, { recursive: true })
+  }
 })
 
 test('weights of another net are refused by what they are, and nothing is kept', async () => {
@@ -173,6 +189,7 @@ test('what is no set of images is refused', async () => {
     () => byteImages({ data: new Uint8Array(13), height: 2, width: 2 }),
     () => extractFeatures(averages, byteImages({ data: new Uint8Array(12), height: 2, width: 2 }), { batch: 0 }),
     () => extractFeatures(averages, byteImages({ data: new Uint8Array(0), height: 2, width: 2 })),
+    () => extractFeatures(averages, { n: Number.NaN, batch: () => zeros([1, 3, 1, 1]) }),
     () => classProbabilities(averages, new Float32Array(3)),
   ]
   for (const fn of wrong) assert.is((await thrown(fn)).code, 'BAD_ARGUMENT')

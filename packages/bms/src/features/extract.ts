@@ -88,7 +88,7 @@ export async function* seenBatches(
 
 /** Features of all images, [n, dims] row by row. */
 export async function extractFeatures(net: FeatureNet, source: ImageSource, options: ExtractOptions = {}): Promise<Float32Array> {
-  const out = new Float32Array(source.n * net.dims)
+  const out = new Float32Array(checkCount('images', source.n) * net.dims)
   let at = 0
   for await (const rows of seenBatches((x) => net.features(x), source, options)) {
     out.set(rows, at)
