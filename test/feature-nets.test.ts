@@ -15,6 +15,7 @@ import {
   inceptionV3,
   loadFeatureNet,
   mobileNet,
+  randomImages,
   squeezeNet,
 } from '@bms/bms'
 import { weightsFile } from '@bms/bms/node'
@@ -34,7 +35,7 @@ const golden = (name: string): HostArray => tensors.get(name)!
 const shapes = JSON.parse(metadata['shapes']!) as Record<string, Record<string, number[]>>
 const pixels = Uint8Array.from(golden('images').data)
 /** The first of the golden's images. */
-const first = (n: number): ImageSource => byteImages({ data: pixels.slice(0, n * 3 * 40 * 48), height: 40, width: 48 })
+const first = (n: number): ImageSource => byteImages({ pixels: pixels.slice(0, n * 3 * 40 * 48), height: 40, width: 48 })
 
 const free = (weights: Record<string, Tensor>): void => {
   for (const t of Object.values(weights)) t.dispose()
@@ -155,7 +156,10 @@ const averages: FeatureNet = { name: 'averages', description: 'averages', dims: 
 test('images in batches: in order, each once, with progress, rounded as a file would', async () => {
   const data = Uint8Array.from({ length: 7 * 3 * 4 }, (_, i) => (i * 37) % 256)
   const seen: number[][] = []
-  const features = await extractFeatures(averages, byteImages({ data, height: 2, width: 2 }), { batch: 3, onProgress: (done, n) => seen.push([done, n]) })
+  const features = await extractFeatures(averages, byteImages({ pixels: data, height: 2, width: 2 }), {
+    batch: 3,
+    onProgress: (done, n) => seen.push([done, n]),
+  })
   const expected = Array.from({ length: 21 }, (_, i) => data.slice(4 * i, 4 * i + 4).reduce((sum, v) => sum + (v / 127.5 - 1) / 4, 0))
   close(features, expected, 1e-6)
   assert.equal(seen, [
@@ -175,7 +179,7 @@ test('images in batches: in order, each once, with progress, rounded as a file w
     Array.from({ length: 15 }, (_, i) => Math.round((Math.min(1, Math.max(-1, i / 7 - 1.5)) + 1) * 127.5) / 127.5 - 1),
     1e-6,
   )
-  const statistics = await featureStatistics(averages, byteImages({ data, height: 2, width: 2 }), { batch: 2 })
+  const statistics = await featureStatistics(averages, byteImages({ pixels: data, height: 2, width: 2 }), { batch: 2 })
   assert.is(statistics.n, 7)
   close(
     statistics.mean,
@@ -184,11 +188,30 @@ test('images in batches: in order, each once, with progress, rounded as a file w
   )
 })
 
+test('some of the images, by the seed: different ones, and all in the end', async () => {
+  const pixels = Uint8Array.from({ length: 20 * 3 }, (_, i) => 12 * Math.floor(i / 3))
+  const drawn = async (n: number, seed: number): Promise<number[]> => {
+    const features = await extractFeatures(averages, randomImages({ pixels, height: 1, width: 1 }, n, seed), { batch: 8 })
+    return Array.from({ length: n }, (_, i) => Math.round(((features[3 * i]! + 1) * 127.5) / 12))
+  }
+  const [some, again, other] = [await drawn(12, 1), await drawn(12, 1), await drawn(12, 2)]
+  assert.equal(some, again)
+  assert.not.equal(some, other)
+  assert.is(new Set(some).size, 12)
+  assert.equal(
+    (await drawn(20, 3)).sort((a, b) => a - b),
+    Array.from({ length: 20 }, (_, i) => i),
+  )
+  for (const n of [0, 21, 1.5]) assert.is((await thrown(() => randomImages({ pixels, height: 1, width: 1 }, n))).code, 'BAD_ARGUMENT')
+  const grey = byteImages({ pixels, height: 2, width: 2, channels: 1 })
+  assert.equal([grey.n, ...(await grey.batch(0, 2)).shape], [15, 2, 1, 2, 2])
+})
+
 test('what is no set of images is refused', async () => {
   const wrong = [
-    () => byteImages({ data: new Uint8Array(13), height: 2, width: 2 }),
-    () => extractFeatures(averages, byteImages({ data: new Uint8Array(12), height: 2, width: 2 }), { batch: 0 }),
-    () => extractFeatures(averages, byteImages({ data: new Uint8Array(0), height: 2, width: 2 })),
+    () => byteImages({ pixels: new Uint8Array(13), height: 2, width: 2 }),
+    () => extractFeatures(averages, byteImages({ pixels: new Uint8Array(12), height: 2, width: 2 }), { batch: 0 }),
+    () => extractFeatures(averages, byteImages({ pixels: new Uint8Array(0), height: 2, width: 2 })),
     () => extractFeatures(averages, { n: Number.NaN, batch: () => zeros([1, 3, 1, 1]) }),
     () => classProbabilities(averages, new Float32Array(3)),
   ]

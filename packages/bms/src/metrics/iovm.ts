@@ -4,7 +4,7 @@
 import { compile, currentDevice, grad, nn, noGrad, optim, tensor, type Tensor, tidy } from '@bms/nn'
 import { BmsError, formatShape } from '@bms/tensor'
 import { hostRandom } from '../data/random.js'
-import type { ImageSource } from '../features/extract.js'
+import type { ImageSource } from '../features/images.js'
 
 /** A generator as it is asked here. */
 export interface Generator {
