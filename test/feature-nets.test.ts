@@ -55,6 +55,7 @@ async function compare(net: FeatureNet, name: string, tolerance = 2e-5): Promise
   assert.is(net.dims, dims)
   close(features, golden(`${name}|features`).data, tolerance)
   const expected = tensors.get(`${name}|probabilities`)
+  assert.is(net.classes, expected?.shape[1])
   if (expected) close(await classProbabilities(net, features, { batch: 1 }), expected.data, 1e-5)
   net.dispose()
 }
@@ -93,7 +94,7 @@ test('weights come as .safetensors and as .pth, with a classifier that nobody as
   free(weights)
   const loaded = loadFeatureNet('squeezenet', { bytes, name: 'squeezenet1_1.safetensors' })
   assert.equal([loaded.name, loaded.dims], ['squeezenet', 512])
-  assert.match(loaded.description, /^SqueezeNet 1\.1 fire12/)
+  assert.match(loaded.description, /^SqueezeNet 1\.1 features\.12/)
   await compare(loaded, 'squeezenet')
   net.dispose()
 })

@@ -23,6 +23,7 @@ export class InceptionV3 extends nn.Module implements FeatureNet {
   readonly name: string
   readonly description: string
   readonly dims: number
+  readonly classes = CLASSES
   readonly resize: 'tensorflow' | 'pytorch-fid'
   readonly Conv2d_1a_3x3: BasicConv2d
   readonly Conv2d_2a_3x3: BasicConv2d

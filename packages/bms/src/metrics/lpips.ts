@@ -1,13 +1,13 @@
 // LPIPS v0.1 (Zhang et al. 2018): how different two images look, by what the layers of a classifier make of them; and the
 // diversity of samples as the mean of that distance between pairs of them.
+import { cat, nn, type Tensor } from '@bms/nn'
+import { BmsError, formatShape, sameShape, show } from '@bms/tensor'
 import { backbones, type BackboneName } from '../features/backbones.js'
 import { type ExtractOptions, seenBatches } from '../features/extract.js'
 import { byteImages, countImages, type ImageBytes, type ImageSource, shuffled } from '../features/images.js'
 import { checkImages, quietly } from '../features/net.js'
 import { imageNetScale } from '../features/squeezenet.js'
 import { fitWeights, type Weights } from '../features/weights.js'
-import { cat, nn, type Tensor } from '@bms/nn'
-import { BmsError, formatShape, sameShape, show } from '@bms/tensor'
 
 /** How much each channel of a tap counts. Named as in the files of LPIPS, where a dropout stands before it. */
 class Linear extends nn.Module {
