@@ -154,8 +154,8 @@ test('wrong arguments, and files on the disk: the error names the path', async (
 
 // ---------------------------------------------------------------- from strangers
 
-/** A zip archive of these entries as torch.save lays it out, with whatever checksums they have. */
-function archive(entries: Record<string, Uint8Array>): Bytes {
+/** A zip archive of these entries as torch.save lays it out; `wide`: with its sizes and places in 64-bit fields, as for more than 4 GiB. */
+function archive(entries: Record<string, Uint8Array>, wide = false): Bytes {
   const locals: Uint8Array[] = []
   const central: Uint8Array[] = []
   let at = 0
@@ -167,7 +167,10 @@ function archive(entries: Record<string, Uint8Array>): Bytes {
   }
   for (const [name, data] of Object.entries(entries)) {
     const local = bytesOf(header(30, { 0: 0x04034b50, 14: crc(data), 18: data.length, 22: data.length, 26: name.length }, name), data)
-    central.push(header(46, { 0: 0x02014b50, 16: crc(data), 20: data.length, 24: data.length, 28: name.length, 42: at }, name))
+    const own = wide ? [2 ** 32 - 1, 2 ** 32 - 1, 2 ** 32 - 1] : [data.length, data.length, at]
+    const extra = wide ? [1, 0, 24, 0, ...new Uint8Array(BigUint64Array.from([data.length, data.length, at].map(BigInt)).buffer)] : []
+    const fields = { 0: 0x02014b50, 16: crc(data), 20: own[0]!, 24: own[1]!, 28: name.length | (extra.length << 16), 42: own[2]! }
+    central.push(bytesOf(header(46, fields, name), extra))
     locals.push(local)
     at += local.length
   }
@@ -213,11 +216,26 @@ function flipped(file: Bytes, part: Uint8Array): Bytes {
   return out
 }
 
-test('the archive of this test is what torch.save writes, in short', async () => {
-  const t = loadPth(fileOf(tensorPickle({ strides: [1, 2] })))
+test('the archive of this test is what torch.save writes, in short; with 64-bit sizes too', async () => {
+  const pickle = tensorPickle({ strides: [1, 2] })
+  for (const wide of [false, true]) {
+    const t = loadPth(archive({ 'a/data.pkl': pickle, 'a/data/0': ramp }, wide))
+    assert.equal(await t['w']!.toArray(), [
+      [0, 2, 4],
+      [1, 3, 5],
+    ])
+    free(t)
+  }
+})
+
+test("an OrderedDict of pairs, as Python 2 wrote it, with Python 2's texts", async () => {
+  const w = [0x55, 1, ...utf8('w')]
+  const made = tensorPickle().slice(3 + text('w').length, -2)
+  const pickle = Uint8Array.from([0x80, 2, ...name('collections.OrderedDict'), 0x5d, 0x28, ...w, ...made, 0x86, 0x65, 0x85, 0x52, 0x2e])
+  const t = loadPth(fileOf(pickle))
   assert.equal(await t['w']!.toArray(), [
-    [0, 2, 4],
-    [1, 3, 5],
+    [0, 1, 2],
+    [3, 4, 5],
   ])
   free(t)
 })
@@ -282,6 +300,8 @@ async function survive(file: Bytes): Promise<void> {
 for (const [what, mutations] of Object.entries(byteMutations)) {
   test(`a .pth ${what}`, () => everyOne(150, mutations, (mutate) => survive(mutate(layouts))))
   test(`a .pth from before version 1.6 ${what}`, () => everyOne(400, mutations, (mutate) => survive(mutate(legacy))))
+  test(`a .pth with 64-bit sizes ${what}`, () =>
+    everyOne(150, mutations, (mutate) => survive(mutate(archive({ 'a/data.pkl': tensorPickle(), 'a/data/0': ramp }, true)))))
   // Inside of an archive that is in order, so that the pickle is what is looked at.
   test(`a pickle ${what}`, () => everyOne(400, mutations, (mutate) => survive(fileOf(mutate(tensorPickle())))))
 }

@@ -1,5 +1,5 @@
 # Files as torch.save writes them: a state dict of every layout and type that tensors come in, a checkpoint around one, and files that ask for more than tensors
-# (harmless here: what they would run prints a line).
+# (harmless here: what they would run prints a line). Storages of the layout before 1.6 are named by their addresses, so that file comes out differently each time.
 import io
 from collections import OrderedDict
 
