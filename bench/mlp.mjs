@@ -1,8 +1,8 @@
 // The step of a small model: where frameworks lose their time in dispatches, not in arithmetic. Peers were measured with the same network and batch.
 import '@bms/nn/node'
 import { compile, grad, init, losses, nn, optim, randn } from '@bms/nn'
+import { torch } from './beside.mjs'
 import { adapterName, alternate, compare, family, median, options, report, stepsFor, timed } from './support.mjs'
-import { torch } from './torch.mjs'
 
 const device = await init({ adapter: options.adapter })
 const lavapipe = family(device) === 'lavapipe'
@@ -23,7 +23,7 @@ const once = await timed(async () => {
   await device.sync()
 })
 const steps = stepsFor(once)
-const peer = await torch(options.torch)
+const peer = await torch()
 const alternatives = {
   // As a training loop runs it: steps queue up, the device is waited for now and then.
   queued: async () =>
@@ -36,11 +36,11 @@ const alternatives = {
     (await timed(async () => {
       for (let i = 0; i < steps; i++) await step(x, y).loss.item()
     })) / steps,
-  ...(peer ? { torch: () => peer.measure(2 * steps) } : {}),
+  ...(peer ? { torch: () => peer.measure('mlp', 2 * steps) } : {}),
 }
 const times = await alternate(options.quick ? 3 : 11, alternatives)
 peer?.end()
-const beside = peer ? `PyTorch CPU ${median(times.torch).toFixed(2)} (${peer.version}, eager, same rounds)` : `PyTorch: skipped, no torch in ${options.torch}`
+const beside = peer ? `${peer.name} ${median(times.torch).toFixed(2)} (eager, same rounds)` : `PyTorch: skipped, no torch in ${options.torch}`
 const stats = step.stats()
 report(
   [

@@ -1,5 +1,6 @@
 // npm run bench: every figure of the product in one table, each subject in a process of its own, on the adapter that init() finds and on the bundled
-// SwiftShader. Options: --only matmul,ring   --adapter auto|gpu|software   --quick   --json FILE   --torch PYTHON
+// SwiftShader. `npm run bench -- conv dcgan` measures these. Options: --adapter auto|gpu|software   --quick   --json FILE   --torch PYTHON
+// Peers (jax-js, tfjs) are measured in the same rounds once `npm ci --prefix bench/peers` has installed them, and PyTorch where PYTHON has it.
 import { writeFileSync } from 'node:fs'
 import { cpus } from 'node:os'
 import { setTimeout as wait } from 'node:timers/promises'
@@ -11,6 +12,8 @@ import { child, row, table } from './support.mjs'
 const subjects = {
   matmul: { bundled: true },
   mlp: { bundled: true },
+  conv: {},
+  dcgan: {},
   ring: { bundled: true },
   'dispatch-cost': {},
   'first-step': { bundled: true },
@@ -18,16 +21,16 @@ const subjects = {
   'bundle-size': {},
 }
 
-const { values } = parseArgs({
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
   options: {
-    only: { type: 'string', default: '' },
     adapter: { type: 'string', default: 'auto' },
     quick: { type: 'boolean', default: false },
     json: { type: 'string' },
     torch: { type: 'string', default: 'python3' },
   },
 })
-const wanted = values.only === '' ? Object.keys(subjects) : values.only.split(',')
+const wanted = positionals.length > 0 ? positionals : Object.keys(subjects)
 const unknown = wanted.find((name) => !(name in subjects))
 if (unknown !== undefined || !['auto', 'gpu', 'software'].includes(values.adapter)) {
   console.error(

@@ -8,6 +8,8 @@ import { parseShader } from './wgsl.mjs'
 const key = (s) => (/^[A-Za-z_$][\w$]*$/.test(s) ? s : `'${s}'`)
 const union = (names) => (names.length ? names.map((n) => `'${n}'`).join(' | ') : 'never')
 const literal = (text) => `\`${text.replace(/[\\`]|\$\{/g, '\\$&')}\``
+/** 'reduce.thread' is the constant reduceThreadKernel. */
+const constant = (name) => `${name.replace(/[._]+(\w?)/g, (_, c) => c.toUpperCase())}Kernel`
 const object = (entries) => (entries.length ? `{ ${entries.map(([k, v]) => `${key(k)}: ${v}`).join(', ')} }` : '{}')
 
 const head = `// Generated from shaders/*.wgsl by scripts/build-shaders.mjs: change those, not this.
@@ -59,7 +61,7 @@ function kernelType(k) {
   ].join('\n')
 }
 
-// The table is written as short texts that a few lines unpack when it is loaded: it is part of every page that uses the package.
+// Kernels are written as short texts that a few lines unpack when they are loaded. Each is a constant of its own, so that a page downloads those that it uses.
 const unpack = `const texts = (list: string): string[] => (list === '' ? [] : list.split(' '))
 
 /** "x:1r out:2w": name, index, access. */
@@ -81,7 +83,7 @@ const paramsOf = (list: string): Record<string, ShaderField> =>
 
 type FileInfo = Pick<ShaderInfo, 'file' | 'source' | 'constants' | 'aliases'>
 
-const kernel = (f: FileInfo, name: string, entry: string, bindings: string, paramBytes: number, params: string, group: string): ShaderInfo => ({
+const kernel = <K extends KernelName>(f: FileInfo, name: K, entry: string, bindings: string, paramBytes: number, params: string, group: string): Kernel<K> => ({
   ...f,
   name,
   entry,
@@ -95,7 +97,7 @@ const kernel = (f: FileInfo, name: string, entry: string, bindings: string, para
 function kernelInfo(k, source) {
   const bindings = k.bindings.map((b) => `${b.name}:${b.index}${{ read: 'r', read_write: 'w', uniform: 'u' }[b.access]}`).join(' ')
   const params = Object.entries(k.params).map(([name, f]) => `${name}:${f.type[0]}${f.offset}${f.count === 1 ? '' : `x${f.count}`}`)
-  return `  ${key(k.name)}: kernel(${source}, '${k.name}', '${k.entry}', '${bindings}', ${k.paramBytes}, '${params.join(' ')}', '${k.workgroupSize.join(' ')}'),`
+  return `export const ${constant(k.name)} = /* @__PURE__ */ kernel(${source}, '${k.name}', '${k.entry}', '${bindings}', ${k.paramBytes}, '${params.join(' ')}', '${k.workgroupSize.join(' ')}')`
 }
 
 function fileInfo(k, source) {
@@ -139,6 +141,7 @@ export function buildShaders({ shaders, out }) {
   const errors = []
   const types = []
   const infos = []
+  const names = []
   const sources = []
   const owner = new Map()
   for (const f of files) {
@@ -155,6 +158,7 @@ export function buildShaders({ shaders, out }) {
       owner.set(k.name, shown)
       types.push(kernelType(k))
       infos.push(kernelInfo(k, `f${files.indexOf(f)}`))
+      names.push(k.name)
     }
     const shared = { ...parsed.entries[0], file: f.split(sep).join('/') }
     sources.push(`// ${f}\nconst f${files.indexOf(f)}: FileInfo = ${fileInfo(shared, parsed.source)}\n`)
@@ -165,11 +169,12 @@ export function buildShaders({ shaders, out }) {
     '/** What a call of each kernel must give. */',
     types.length ? `export interface Kernels {\n${types.join('\n')}\n}\n` : 'export type Kernels = Record<never, never>\n',
     'export type KernelName = keyof Kernels\n',
+    '/** A kernel as calls take it. */\nexport interface Kernel<K extends KernelName = KernelName> extends ShaderInfo {\n  readonly name: K\n}\n',
     ...(infos.length ? [unpack] : []),
     ...inOrderOfLikeness(sources),
-    infos.length
-      ? `export const shaders: Readonly<Record<KernelName, ShaderInfo>> = {\n${infos.join('\n')}\n}`
-      : 'export const shaders: Readonly<Record<KernelName, ShaderInfo>> = {}',
+    ...infos,
+    '\n/** All of them, by name: for tools, since who imports it has every shader. */',
+    `export const shaders: { readonly [K in KernelName]: Kernel<K> } = ${object(names.map((n) => [n, constant(n)]))}`,
     '',
   ].join('\n')
   return { kernels: infos.length, changed: writeChanged(out, text) }

@@ -30,6 +30,11 @@ test('is at most 62 kB, gzipped', () => {
   assert.ok(bundle.gzipped <= 62_000, `${bundle.gzipped} bytes; the largest parts, before gzip: ${largest.map(([file, n]) => `${file} ${n}`).join(', ')}`)
 })
 
+test('brings the kernels that it uses, and no others', () => {
+  assert.match(bundle.text, /matmul_tiles\.wgsl/)
+  assert.not.match(bundle.text, /(conv_\w+|max_pool|spectral_norm|optim_ema)\.wgsl/)
+})
+
 test('imports nothing, of Node least of all', () => {
   assert.equal(bundle.imports, [])
   assert.not.match(bundle.text, /["'`]node:|process\.dlopen/)

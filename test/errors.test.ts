@@ -1,7 +1,7 @@
 // What goes wrong says so: bad arguments in words and fields, limits, devices that do not meet, no adapter with a remedy. (What a GPU does wrong: faults-*.test.ts.)
 import { spawnSync } from 'node:child_process'
 import * as bms from '@bms/tensor'
-import { BmsError, currentDevice, init, KernelCall, ones, type Tensor, tensor, zeros } from '@bms/tensor/node'
+import { BmsError, currentDevice, gatherKernel, init, KernelCall, ones, type Tensor, tensor, zeros } from '@bms/tensor/node'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { ready, thrown } from './helpers/device.js'
@@ -66,7 +66,7 @@ test('tensors of two devices do not meet', async () => {
 
 test('a kernel called wrongly is a programming error', () => {
   const x = ones([4])
-  assert.throws(() => new KernelCall({ op: 't', kernel: 'gather', buffers: { x } as never, params: {} as never }), /kernel gather needs the buffer "index"/)
+  assert.throws(() => new KernelCall({ op: 't', kernel: gatherKernel, buffers: { x } as never, params: {} as never }), /kernel gather needs the buffer "index"/)
 })
 
 test('no adapter: what to install', () => {

@@ -179,7 +179,7 @@ test('several errors are all listed; what is wrong with no line names the file',
     const at = [lineOf('gather.wgsl', 'const WG'), lineOf('gather.wgsl', '@compute') - 1]
     const bad = lines.map((text, i) => (i + 1 === at[0] ? `${text}const A: u32 = b;` : i + 1 === at[1] ? 'const B: u32 = c;' : text)).join('\n')
     const pipelines = new Pipelines(device)
-    const prepare = (code: string): Promise<void> => pipelines.prepare([{ key: 'broken|body', kernel: 'gather', source: () => code }])
+    const prepare = (code: string): Promise<void> => pipelines.prepare([{ key: 'broken|body', kernel: shaders.gather, source: () => code }])
     const error = await thrown(() => prepare(bad))
     assert.match(error.message, new RegExp(`^shaders/gather\\.wgsl:${at[0]}: [^\\n]+\\n`))
     assert.match(error.message, /\(compiled as broken\)$/)

@@ -1,6 +1,6 @@
 // A command that the GPU refuses: the error names the op that asked for it, among others submitted with it or in a compiled step, and no op before or
 // after it is blamed. The faults are calls made wrongly on purpose, which no public op can make.
-import { compile, type Device, init, KernelCall, MapCall, ones, Storage, type Tensor, tensor, tidy } from '@bms/tensor'
+import { compile, type Device, gatherKernel, init, KernelCall, MapCall, ones, Storage, type Tensor, tensor, tidy } from '@bms/tensor'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { close, ready, thrown } from './helpers/device.js'
@@ -19,7 +19,7 @@ function conflict(op: string, x: Tensor, index: Tensor): void {
   device.stream.run(
     new KernelCall({
       op,
-      kernel: 'gather',
+      kernel: gatherKernel,
       buffers: { x, index, out: x },
       params: { count: x.size, n: x.size, m: x.size, inner: 1, outside: 0 },
       invocations: x.size,

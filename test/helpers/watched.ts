@@ -54,7 +54,7 @@ export class Watched {
     const get = pipelines.get.bind(pipelines)
     pipelines.get = (spec) => {
       const pipeline = get(spec)
-      this.kernels.set(pipeline, spec.kernel)
+      this.kernels.set(pipeline, spec.kernel.name as KernelName)
       return pipeline
     }
   }

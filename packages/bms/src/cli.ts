@@ -4,7 +4,7 @@ import { Command, InvalidArgumentError, Option } from 'commander'
 import type { TrainOptions } from './commands/train.js'
 import { adapterNames, architectures, checkOption, datasetNames } from './config.js'
 import { modelNames } from './models.js'
-import { integer } from './schema.js'
+import { integer, oneOf } from './schema.js'
 
 const adapter = (): Option => new Option('--adapter <which>', 'where to compute: a GPU, the software driver, or whichever there is').choices([...adapterNames])
 
@@ -49,26 +49,92 @@ program
     if (!result) process.exitCode = 130
   })
 
+/** --weights inception=FILE */
+function pairOf(text: string, before: Record<string, string> = {}): Record<string, string> {
+  const at = text.indexOf('=')
+  if (at < 1) throw new InvalidArgumentError('write name=file, for instance --weights squeezenet=squeezenet1_1.safetensors')
+  return { ...before, [text.slice(0, at)]: text.slice(at + 1) }
+}
+
 program
   .command('eval')
-  .description('modes and HQ% of a trained run')
-  .argument('<dir>', "the run's folder")
-  .option('--n <n>', 'samples', '25000')
+  .description('judge trained runs: modes and HQ% of points; of images FID and its kin, diversity, closest matches')
+  .argument('<dir...>', "the runs' folders")
+  .option('--n <n>', 'samples (default 25000; of images 5000, the paper’s)')
+  .option('--metrics <list>', 'images: of fid, fd-squeezenet, fd-mobilenet, inception-score, is-mobilenet, lpips, iovm (default: what the weights allow)')
+  .option(
+    '--weights <name=file>',
+    'images: weights of a feature net, .safetensors or .pth: inception, squeezenet, mobilenet, lpips, alex, vgg (repeatable)',
+    pairOf,
+  )
+  .option('--lpips-net <name>', 'images: squeeze, alex or vgg')
+  .option('--real <n>', "images: real ones to compare with (default 10000, the paper's, or all there are)")
+  .option('--iovm-images <n>', 'images: test images to search for (default 100)')
+  .option('--iovm-steps <n>', 'images: steps of the search (default 500)')
+  .option('--data <path>', 'images: the data, where they are not in the place that the run had them in')
   .option('--json', 'print JSON')
   .addOption(adapter())
-  .action(async (dir: string, o: { n: string; json?: boolean; adapter?: 'auto' | 'gpu' | 'software' }) => {
+  .action(async (dirs: string[], o: EvalFlags) => {
+    const { isImageConfig } = await import('./config.js')
+    const { RunFolder } = await import('./run/folder.js')
+    const images = dirs.map((dir) => isImageConfig(RunFolder.open(dir).config))
+    if (images.every(Boolean)) return evalImages(dirs, o)
+    if (images.some(Boolean))
+      throw new BmsError('BAD_ARGUMENT', 'eval: runs on points and on images are not judged by the same numbers; name them apart', { dirs })
     const { evaluate } = await import('./commands/finished.js')
-    const report = await evaluate(dir, { ...o, n: checkOption('--n', o.n, integer(1, 1e6)) })
-    if (o.json) console.log(JSON.stringify(report, null, 2))
-    else {
-      console.log(
-        `step ${report.step}, ${report.n} samples: ${report.modes} of ${report.perMode.length} modes, HQ ${report.hq.toFixed(2)} %, within 10σ ${report.near.toFixed(2)} %`,
-      )
-      const { mean, max } = report.displacement
-      const displaced = Number.isNaN(mean) ? 'no sample is near a mode' : `displacement ${mean.toFixed(2)}σ mean, ${max.toFixed(2)}σ worst`
-      console.log(`mode mass ${report.mass.min.toFixed(2)} to ${report.mass.max.toFixed(2)} (1 is even), ${displaced}`)
+    for (const dir of dirs) {
+      const report = await evaluate(dir, { adapter: o.adapter, n: checkOption('--n', o.n ?? '25000', integer(1, 1e6)) })
+      if (o.json) console.log(JSON.stringify(report, null, 2))
+      else {
+        console.log(
+          `${dirs.length > 1 ? `${dir}: ` : ''}step ${report.step}, ${report.n} samples: ${report.modes} of ${report.perMode.length} modes, HQ ${report.hq.toFixed(2)} %, within 10σ ${report.near.toFixed(2)} %`,
+        )
+        const { mean, max } = report.displacement
+        const displaced = Number.isNaN(mean) ? 'no sample is near a mode' : `displacement ${mean.toFixed(2)}σ mean, ${max.toFixed(2)}σ worst`
+        console.log(`mode mass ${report.mass.min.toFixed(2)} to ${report.mass.max.toFixed(2)} (1 is even), ${displaced}`)
+      }
     }
   })
+
+interface EvalFlags {
+  n?: string
+  metrics?: string
+  weights?: Record<string, string>
+  lpipsNet?: string
+  real?: string
+  iovmImages?: string
+  iovmSteps?: string
+  data?: string
+  json?: boolean
+  adapter?: 'auto' | 'gpu' | 'software'
+}
+
+async function evalImages(dirs: string[], o: EvalFlags): Promise<void> {
+  const { evaluateRuns, weightNames } = await import('./commands/eval-images.js')
+  const count = (option: string, text: string | undefined): number | undefined => (text === undefined ? undefined : checkOption(option, text, integer(1, 1e6)))
+  for (const name of Object.keys(o.weights ?? {})) checkOption('--weights', name, oneOf(...weightNames))
+  const options = {
+    metrics: o.metrics?.split(',').map((name) => name.trim()),
+    weights: o.weights,
+    n: count('--n', o.n),
+    real: count('--real', o.real),
+    lpipsNet: o.lpipsNet === undefined ? undefined : checkOption('--lpips-net', o.lpipsNet, oneOf('squeeze', 'alex', 'vgg')),
+    iovm: { images: count('--iovm-images', o.iovmImages), steps: count('--iovm-steps', o.iovmSteps) },
+    data: o.data,
+    adapter: o.adapter,
+  }
+  const all = await evaluateRuns(dirs, options, ({ dir, step, scores }) => {
+    if (!o.json) console.log(`${dir}, step ${step}:\n${scores.map(({ text }) => `  ${text}`).join('\n')}`)
+  })
+  if (o.json)
+    console.log(
+      JSON.stringify(
+        all.map(({ dir, step, scores }) => ({ dir, step, scores })),
+        null,
+        2,
+      ),
+    )
+}
 
 program
   .command('sample')

@@ -1,5 +1,5 @@
 // Every number a run starts from, in one table for each kind of data. The paper's text lost its values; those of the 2D sets were found by
-// experiment (docs/ARCHITECTURE.md, "Settings"), those of images are the conventions of the code that the paper builds on
+// experiment (docs/ARCHITECTURE.md, "Settings of the 2D runs"), those of images are the conventions of the code that the paper builds on
 // (docs/training-on-cifar10.md).
 import type { ImageDataset, ImageHyper } from './config/images.js'
 import type { MixtureHyper } from './config/mixtures.js'

@@ -1,5 +1,6 @@
-// Gradients of convolutions: each is another of the three products, so that every order of derivative is there.
-import { type ConvAttrs, conv2dForward, conv2dInput, conv2dWeight, type Pair, sum, type Tensor } from '@bms/tensor'
+// Gradients of convolutions: each is another of the three products, so that every order of derivative is there. The products come with the attributes:
+// imported here they would be in every page.
+import { type Pair, sum, type Tensor, type TracedConv } from '@bms/tensor'
 import { type Rule, type RuleContext, rule, type Saves } from '../rule.js'
 
 const sides = (shape: readonly number[]): Pair => [shape[2]!, shape[3]!]
@@ -11,26 +12,26 @@ const biasGradient = (ctx: RuleContext, g: Tensor): (Tensor | null)[] => (ctx.ne
 
 export const convRules: Record<string, Rule | null> = {
   conv2d: rule(others, (ctx, g) => {
-    const attrs = ctx.attrs as ConvAttrs
+    const { passes, ...attrs } = ctx.attrs as TracedConv
     return [
-      ctx.needs(0) ? conv2dInput(g, ctx.input(1), sides(ctx.shape(0)), attrs) : null,
-      ctx.needs(1) ? conv2dWeight(ctx.input(0), g, sides(ctx.shape(1)), attrs) : null,
+      ctx.needs(0) ? passes.input(g, ctx.input(1), sides(ctx.shape(0)), attrs) : null,
+      ctx.needs(1) ? passes.weight(ctx.input(0), g, sides(ctx.shape(1)), attrs) : null,
       ...biasGradient(ctx, g),
     ]
   }),
   conv2dInput: rule(others, (ctx, g) => {
-    const attrs = ctx.attrs as ConvAttrs
+    const { passes, ...attrs } = ctx.attrs as TracedConv
     return [
-      ctx.needs(0) ? conv2dForward(g, ctx.input(1), sides(ctx.shape(0)), attrs) : null,
-      ctx.needs(1) ? conv2dWeight(g, ctx.input(0), sides(ctx.shape(1)), attrs) : null,
+      ctx.needs(0) ? passes.forward(g, ctx.input(1), sides(ctx.shape(0)), attrs) : null,
+      ctx.needs(1) ? passes.weight(g, ctx.input(0), sides(ctx.shape(1)), attrs) : null,
       ...biasGradient(ctx, g),
     ]
   }),
   conv2dWeight: rule(others, (ctx, g) => {
-    const attrs = ctx.attrs as ConvAttrs
+    const { passes, ...attrs } = ctx.attrs as TracedConv
     return [
-      ctx.needs(0) ? conv2dInput(ctx.input(1), g, sides(ctx.shape(0)), attrs) : null,
-      ctx.needs(1) ? conv2dForward(ctx.input(0), g, sides(ctx.shape(1)), attrs) : null,
+      ctx.needs(0) ? passes.input(ctx.input(1), g, sides(ctx.shape(0)), attrs) : null,
+      ctx.needs(1) ? passes.forward(ctx.input(0), g, sides(ctx.shape(1)), attrs) : null,
     ]
   }),
 }

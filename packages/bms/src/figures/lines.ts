@@ -39,18 +39,23 @@ export function decimate(curve: Curve, most = 2000): Curve {
   return { ...curve, steps: kept.map((i) => steps[i]), values: kept.map((i) => values[i]) }
 }
 
-/** Means over `count` stretches of equally many points, each in the middle of its steps; NaN where a stretch has no finite value. */
-export function means(curve: Curve, count: number): Curve {
+/** Medians of `count` stretches of equally many points, each in the middle of its steps; NaN where a stretch has no finite value. One spike does not move them. */
+export function medians(curve: Curve, count: number): Curve {
   const steps: number[] = []
   const values: number[] = []
   for (let k = 0; k < count; k++) {
     const [from, to] = [0, 1].map((i) => Math.round(((k + i) * curve.steps.length) / count))
     if (from === to) continue
-    const finite = curve.values.slice(from, to).filter(Number.isFinite)
     steps.push((curve.steps[from] + curve.steps[to - 1]) / 2)
-    values.push(finite.reduce((sum, value) => sum + value, 0) / finite.length)
+    values.push(median(curve.values.slice(from, to)))
   }
   return { ...curve, steps, values }
+}
+
+/** The median of the finite values (of two in the middle, the higher one); NaN where there is none. */
+export function median(values: readonly number[]): number {
+  const sorted = Float64Array.from(values.filter(Number.isFinite)).sort()
+  return sorted[Math.floor(sorted.length / 2)] ?? NaN
 }
 
 /** The line as an SVG path. A point between two gaps is a dot where line ends are round. */
@@ -84,7 +89,11 @@ export function extent(values: Iterable<number>): { min: number; max: number } |
 /** A range that holds all finite values with some air, ending on ticks. */
 export function padded(values: Iterable<number>): { min: number; max: number } {
   const { min, max } = extent(values) ?? { min: 0, max: 1 }
-  if (min === max) return { min: min - 1, max: max + 1 }
+  // So near together that ticks between them would be one number.
+  if (max - min <= 1e-9 * Math.max(Math.abs(min), Math.abs(max))) {
+    const room = 0.5 * Math.abs(max) || 1
+    return { min: min - room, max: max + room }
+  }
   const air = 0.04 * (max - min)
   const step = niceTicks(min, max).reduce((gap, tick, i, ticks) => (i === 0 ? gap : Math.min(gap, tick - ticks[i - 1])), max - min)
   return { min: Math.floor((min - air) / step) * step, max: Math.ceil((max + air) / step) * step }

@@ -2,6 +2,7 @@
 // a machine without any font; both are loaded when the first figure is drawn, not when training starts.
 import { createRequire } from 'node:module'
 import { BmsError } from '@bms/tensor'
+import { type ClosestMatchOptions, closestMatchSvg } from './closest-match.js'
 import { type CurvesOptions, curvesSvg } from './curves.js'
 import { type ScatterOptions, scatterSvg } from './scatter.js'
 
@@ -39,6 +40,11 @@ export async function scatterFigure(options: ScatterOptions): Promise<Uint8Array
 /** `curvesSvg` as a PNG. */
 export async function curvesFigure(options: CurvesOptions): Promise<Uint8Array> {
   return renderPng(curvesSvg(options))
+}
+
+/** `closestMatchSvg` as a PNG. */
+export async function closestMatchFigure(options: ClosestMatchOptions): Promise<Uint8Array> {
+  return renderPng(closestMatchSvg(options))
 }
 
 function fontFiles(): string[] {

@@ -1,7 +1,7 @@
 // One chart of a report: a card with heading, legend and an SVG that takes its colours from the page. Readable without script;
 // with it, page and pointer meet through the data- attributes (script.ts).
 import { type Axes, type AxisRange, axes, type Box, niceTicks, tickText } from '../figures/axes.js'
-import { type Curve, decimate, extent, linePath, means, padded, palette } from '../figures/lines.js'
+import { type Curve, decimate, extent, lastFinite, linePath, median, medians, padded, palette } from '../figures/lines.js'
 import { element } from '../figures/svg.js'
 import { Html, html } from './html.js'
 import type { ChartContent } from './series.js'
@@ -9,19 +9,19 @@ import { number } from './words.js'
 
 const theme = { ink: 'var(--ink)', soft: 'var(--soft)', axis: 'var(--axis)', hair: 'var(--hair)' }
 const [width, height] = [520, 272]
-const box: Box = { left: 70, top: 10, width: 436, height: 212 }
+const box: Box = { left: 70, top: 10, width: 422, height: 212 }
 
-/** Longer curves are drawn as their means, over a thin line of all values. */
+/** Longer curves are drawn as their medians, over a thin line of all values. */
 const plainPoints = 300
 /** Shorter ones have their points marked. */
 const markedPoints = 60
-const meansDrawn = 130
+const mediansDrawn = 130
 
 /** A chart as a figure element. `steps`: what its horizontal axis spans. */
-export function chart({ title, axis, note, curves }: ChartContent, steps: { min: number; max: number }): Html {
-  const logarithmic = spansDecades(curves)
+export function chart({ title, axis, note, curves, fromZero }: ChartContent, steps: { min: number; max: number }): Html {
+  const logarithmic = !fromZero && spansDecades(curves)
   const scaled = logarithmic ? curves.map((curve) => ({ ...curve, values: curve.values.map((value) => (value > 0 ? Math.log10(value) : NaN)) })) : curves
-  const { range, cut } = vertical(scaled, logarithmic)
+  const { range, cut } = vertical(scaled, logarithmic, fromZero)
   const frame = axes(box, { ...horizontal(steps), label: 'step' }, { ...range, label: logarithmic ? `${axis}, logarithmic` : axis }, theme)
   const drawn = scaled.map((curve, i) => lines(frame, curve, i))
   const svg = element(
@@ -35,21 +35,17 @@ export function chart({ title, axis, note, curves }: ChartContent, steps: { min:
       dataScale: logarithmic ? 'log' : 'linear',
     },
     frame.grid,
-    // A svg inside a svg clips, and needs no name that the page would have to keep unique.
+    // A svg inside a svg clips, and needs no name that the page would have to keep unique. Dots on the edge stay whole.
     element(
       'svg',
-      { x: box.left, y: box.top, width: box.width, height: box.height, viewBox: `${box.left} ${box.top} ${box.width} ${box.height}` },
+      { x: box.left - 4, y: box.top, width: box.width + 8, height: box.height, viewBox: `${box.left - 4} ${box.top} ${box.width + 8} ${box.height}` },
       ...drawn.map(({ faint }) => faint),
       ...drawn.map(({ strong }) => strong),
     ),
     frame.frame,
   )
   const smoothed = curves.map(({ values }) => values.length).filter((n) => n > plainPoints)
-  const remarks = [
-    note,
-    cut && `spikes from ${number(cut.min)} to ${number(cut.max)} leave the frame`,
-    smoothed.length > 0 && `bold: means of ${number(Math.max(1, Math.round(Math.max(...smoothed) / meansDrawn)))} lines`,
-  ]
+  const remarks = [note, cut, smoothed.length > 0 && `bold: medians of ${number(Math.max(1, Math.round(Math.max(...smoothed) / mediansDrawn)))} lines`]
   return html`<figure class="card chart">
 <figcaption><h3>${title}</h3>${legend(curves)}</figcaption>
 <div class="plot">${new Html(svg)}</div>
@@ -58,9 +54,9 @@ ${remarks.some(Boolean) && html`<p class="soft">${remarks.filter(Boolean).join('
 }
 
 function legend(curves: readonly Curve[]): Html {
-  return html`<ul class="legend">${curves.map(({ name, values }, i) => {
-    const last = values.findLast(Number.isFinite)
-    return html`<li><svg viewBox="0 0 18 8" aria-hidden="true"><path d="M2 4h14" stroke="${colour(i)}" stroke-width="3.5" stroke-linecap="round"/></svg><b>${name}</b> ${last === undefined ? '–' : number(last)}</li>`
+  return html`<ul class="legend">${curves.map((curve, i) => {
+    const last = lastFinite(curve)
+    return html`<li><svg viewBox="0 0 18 8" aria-hidden="true"><path d="M2 4h14" stroke="${colour(i)}" stroke-width="3.5" stroke-linecap="round"/></svg><b>${curve.name}</b> ${last === undefined ? '–' : number(last)}</li>`
   })}</ul>`
 }
 
@@ -71,48 +67,49 @@ function lines(frame: Axes, curve: Curve, i: number): { faint: string; strong: s
   const all = linePath(frame, decimate(curve, curve.values.length > plainPoints ? 1500 : 2000))
   const strong = (d: string) => element('path', { ...style, d, strokeWidth: 2, dataName: curve.name })
   if (curve.values.length > plainPoints)
-    return { faint: element('path', { ...style, d: all, strokeWidth: 1, strokeOpacity: 0.32 }), strong: strong(linePath(frame, means(curve, meansDrawn))) }
+    return { faint: element('path', { ...style, d: all, strokeWidth: 1, strokeOpacity: 0.32 }), strong: strong(linePath(frame, medians(curve, mediansDrawn))) }
   const dots = curve.values.flatMap((value, at) => (Number.isFinite(value) ? linePath(frame, { ...curve, steps: [curve.steps[at]], values: [value] }) : []))
   const marks = dots.length <= markedPoints ? element('path', { ...style, d: dots.join(''), strokeWidth: 6.5 }) : ''
   return { faint: '', strong: strong(all) + marks }
 }
 
 function horizontal({ min, max }: { min: number; max: number }): Omit<AxisRange, 'label'> {
-  const ticks = niceTicks(min, max, 5)
+  const ticks = niceTicks(min, max, 5).filter(Number.isInteger)
   const text = tickText(ticks)
   const thousands = ticks.every((tick) => tick % 1000 === 0) && max >= 10_000
   return { min, max, ticks, format: (tick) => (thousands && tick !== 0 ? `${number(tick / 1000)}k` : text(tick)) }
 }
 
-// All values where they fit. A few that are far from all the others would flatten the rest to a line: they leave the frame, and it is said.
-function vertical(curves: readonly Curve[], logarithmic: boolean): { range: Omit<AxisRange, 'label'>; cut?: { min: number; max: number } } {
+// All values where they fit. A few that are far from all the others would flatten the rest to a line: they leave the frame, and `cut` says so.
+function vertical(curves: readonly Curve[], logarithmic: boolean, fromZero = false): { range: Omit<AxisRange, 'label'>; cut?: string } {
   const values = curves.flatMap((curve) => curve.values.filter(Number.isFinite))
   const all = extent(values) ?? { min: 0, max: 1 }
   const sorted = Float64Array.from(values).sort()
   const [low, high] = [0.01, 0.99].map((share) => sorted[Math.round(share * (sorted.length - 1))])
   const room = 0.75 * (high - low)
-  const cut = sorted.length >= 100 && high > low && all.max - all.min > 8 * (high - low)
-  const { min, max } = padded(cut ? [Math.max(all.min, low - room), Math.min(all.max, high + room)] : [all.min, all.max])
-  if (!logarithmic) {
-    const ticks = niceTicks(min, max, 5)
-    const text = tickText(ticks)
-    const size = Math.max(Math.abs(min), Math.abs(max))
-    return { range: { min, max, ticks, format: size >= 1e5 || size < 1e-3 ? number : text }, cut: cut ? all : undefined }
-  }
-  const decades = Array.from({ length: Math.floor(max) - Math.ceil(min) + 1 }, (_, i) => Math.ceil(min) + i)
-  const ticks = decades.length > 6 ? decades.filter((tick) => tick % 2 === 0) : decades
-  return { range: { min, max, ticks, format: (tick) => number(10 ** tick) }, cut: cut ? { min: 10 ** all.min, max: 10 ** all.max } : undefined }
+  const crowded = sorted.length >= 100 && high > low && all.max - all.min > 8 * (high - low)
+  const held = padded(crowded ? [Math.max(all.min, low - room), Math.min(all.max, high + room)] : [all.min, all.max])
+  const { min, max } = { ...held, ...(fromZero && { min: 0 }) }
+  const real = logarithmic ? (value: number) => 10 ** value : (value: number) => value
+  const outside = [all.min < min && `down to ${number(real(all.min))}`, all.max > max && `up to ${number(real(all.max))}`].filter(Boolean)
+  const cut = outside.length > 0 ? `values ${outside.join(' and ')} leave the frame` : undefined
+  if (logarithmic) return { range: { min, max, ticks: decades(min, max), format: (tick) => number(10 ** tick) }, cut }
+  const ticks = niceTicks(min, max, 5)
+  const size = Math.max(Math.abs(min), Math.abs(max))
+  return { range: { min, max, ticks, format: size >= 1e5 || size < 1e-3 ? number : tickText(ticks) }, cut }
 }
 
-// Lengths of gradients and the like: positive, and too far apart for one scale.
+// At most about six powers of ten; where there are fewer than two, their doubles and fives as well.
+function decades(min: number, max: number): number[] {
+  const whole = Array.from({ length: Math.floor(max) - Math.floor(min) + 1 }, (_, i) => Math.floor(min) + i)
+  const every = Math.ceil(whole.length / 6)
+  const coarse = whole.filter((tick) => tick >= min && tick % every === 0)
+  return coarse.length >= 2 ? coarse : whole.flatMap((tick) => [1, 2, 5].map((digit) => tick + Math.log10(digit))).filter((tick) => tick >= min && tick <= max)
+}
+
+// Lengths of gradients and the like: never negative, and too far apart for one scale. A zero leaves a gap then.
 function spansDecades(curves: readonly Curve[]): boolean {
-  const range = extent(curves.flatMap(({ values }) => values))
-  if (!range || range.min <= 0 || curves.length === 0) return false
-  const typical = curves.map(({ values }) => middle(values)).filter((value) => value !== undefined)
-  return Math.max(...typical) > 30 * Math.min(...typical) || (range.max > 1000 * range.min && range.max > 30 * middle(curves.flatMap(({ values }) => values))!)
-}
-
-function middle(values: readonly number[]): number | undefined {
-  const sorted = values.filter(Number.isFinite).sort((a, b) => a - b)
-  return sorted[Math.floor(sorted.length / 2)]
+  if (curves.some(({ values }) => values.some((value) => value < 0))) return false
+  const typical = curves.map(({ values }) => median(values)).filter((value) => value > 0)
+  return Math.max(...typical) > 30 * Math.min(...typical)
 }

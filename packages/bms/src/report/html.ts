@@ -17,7 +17,8 @@ function render(part: Part): string {
   if (part === undefined || part === false) return ''
   if (part instanceof Html) return part.text
   if (Array.isArray(part)) return part.map(render).join('')
-  return escapeText(String(part))
+  // Control characters go; those that separate words leave a space.
+  return escapeText(String(part).replace(/[\t\n\r]+/g, ' '))
 }
 
 const signature = [137, 80, 78, 71, 13, 10, 26, 10]

@@ -5,7 +5,7 @@ import { chart } from './chart.js'
 import { Html, html } from './html.js'
 import { reconstructions, samples } from './pictures.js'
 import { script } from './script.js'
-import { type ChartContent, charts, curveOf, type Line, speedOf } from './series.js'
+import { type ChartContent, charts, curveOf, hasStep, type Line, speedOf } from './series.js'
 import { style } from './style.js'
 import { memoryCard, settings, type Tile, tiles } from './tables.js'
 import type { MemoryPlan } from '../training/images.js'
@@ -51,20 +51,19 @@ export function reportHtml(report: RunReport): string {
   const step = reached(report)
   const grid = (contents: readonly ChartContent[], ...more: Html[]): Html | undefined => {
     const cards = [...contents.map((content) => chart(content, { min: 0, max: Math.max(1, step) })), ...more]
-    return cards.length > 0 ? html`<div class="grid">${cards}</div>` : undefined
+    return cards.length > 0 ? html`<div class="grid charts">${cards}</div>` : undefined
   }
   const speed = speedOf(report.lines)
-  const speeds = lastFinite(speed) === undefined ? [] : [{ title: 'Speed', axis: 'steps a second', curves: [speed] }]
+  const speeds = lastFinite(speed) === undefined ? [] : [{ title: 'Speed', axis: 'steps a second', curves: [speed], fromZero: true }]
   const sections: readonly (readonly [id: string, name: string, content: Html | undefined])[] = [
     ['samples', 'Samples', samples(report.sheets)],
     ['reconstructions', 'Reconstructions', report.reconstructions && reconstructions(report.reconstructions)],
     ['scores', 'Scores', grid(drawn.scores)],
-    ['losses', 'Losses', grid(drawn.losses)],
-    ['gradients', 'Gradients', grid(drawn.gradients)],
+    ['losses', 'Losses and gradients', grid(drawn.losses)],
     ['others', 'Other curves', grid(drawn.others)],
     ['speed', report.memory ? 'Speed and memory' : 'Speed', grid(speeds, ...(report.memory ? [memoryCard(report.memory)] : []))],
     ['settings', 'Settings', settings(report.config, report.defaults)],
-    ['result', 'Result', report.result && settings(report.result)],
+    ['result', 'Result', report.result && settings(report.result, undefined, report.config)],
   ]
   const shown = sections.filter(([, , content]) => content)
   return html`<!doctype html>
@@ -100,7 +99,7 @@ ${shown.map(([id, name, content]) => html`<section><h2 id="${id}">${name}</h2>\n
 
 /** The last step that anything tells of. */
 function reached({ lines, result, sheets }: RunReport): number {
-  return [field(result, 'steps'), ...lines.slice(-1).map((line) => line.step), ...sheets.map(({ step }) => step)].reduce<number>(
+  return [field(result, 'steps'), lines.findLast(hasStep)?.step, ...sheets.map(({ step }) => step)].reduce<number>(
     (most, step) => (typeof step === 'number' && step > most ? step : most),
     0,
   )
@@ -109,13 +108,14 @@ function reached({ lines, result, sheets }: RunReport): number {
 function state({ config, result }: RunReport, step: number): Html {
   if (result) return html`<span class="state done">finished</span>`
   const total = field(config, 'steps')
-  return html`<span class="state">${typeof total === 'number' && total > 0 ? `${Math.floor((100 * step) / total)} % done` : 'not finished'}</span>`
+  return html`<span class="state">${typeof total === 'number' && total > 0 ? `${Math.min(100, Math.floor((100 * step) / total))} % done` : 'not finished'}</span>`
 }
 
 function facts(config: object): string {
   const named = (name: string, before: string) => (field(config, name) === undefined ? undefined : `${before}${field(config, name)}`)
   const all = [named('model', ''), named('dataset', ''), named('arch', ''), named('T', 'T '), named('batch', 'batch '), named('seed', 'seed ')]
-  return all.filter((fact) => fact !== undefined).join(' · ')
+  // Each fact stays on one line.
+  return all.flatMap((fact) => fact?.replaceAll(' ', '\u00a0') ?? []).join(' · ')
 }
 
 /** Step, scores, reconstruction loss, time and speed: what a reader looks for first. */
@@ -132,7 +132,7 @@ function highlights({ config, result, lines }: RunReport, step: number, scores: 
     ...metrics.flatMap(([name, value]) => (typeof value === 'number' ? { name: String(name), text: number(value) } : [])).slice(0, 6),
     ...(rec === undefined ? [] : [{ name: 'rec', text: number(rec) }]),
     ...(typeof seconds === 'number' ? [{ name: 'Time', text: duration(seconds) }] : []),
-    ...(rate === undefined ? [] : [{ name: 'Speed', text: number(rate), more: 'steps/s' }]),
+    ...(rate === undefined ? [] : [{ name: 'Speed', text: number(Number(rate.toPrecision(3))), more: 'steps/s' }]),
   ]
 }
 

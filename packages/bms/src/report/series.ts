@@ -16,9 +16,11 @@ export interface ChartContent {
   /** What to know about it, in a few words. */
   readonly note?: string
   readonly curves: readonly Curve[]
+  /** Whether the axis begins at zero. */
+  readonly fromZero?: boolean
 }
 
-export type Section = 'scores' | 'losses' | 'gradients' | 'others'
+export type Section = 'scores' | 'losses' | 'others'
 
 interface Group {
   readonly section: Section
@@ -43,7 +45,7 @@ const groups: readonly Group[] = [
   { section: 'losses', title: 'Latent critic', axis: 'loss', note: 'the critic, and its estimate of the KL divergence', names: /^(latent|kl)$/ },
   { section: 'losses', title: 'Gradient penalty', axis: 'loss', names: /^penalty$/ },
   {
-    section: 'gradients',
+    section: 'losses',
     title: 'Gradient lengths',
     axis: 'length',
     note: 'of each term, with respect to its network',
@@ -64,10 +66,16 @@ const scores: readonly { names: RegExp; note?: string }[] = [
 /** Of names that no group knows, so many get a chart. */
 const mostOthers = 24
 
+/** What is larger is drawn as a gap: no axis could be computed for it. */
+const largest = 1e100
+
+/** Whether the line's step is one. */
+export const hasStep = (line: Line): boolean => Number.isSafeInteger(line.step) && line.step >= 0
+
 /** The charts of a run, by section, in order. Names without a finite value have none. */
 export function charts(lines: readonly Line[]): Record<Section, ChartContent[]> {
   const names = numericNames(lines)
-  const out: Record<Section, ChartContent[]> = { scores: [], losses: [], gradients: [], others: [] }
+  const out: Record<Section, ChartContent[]> = { scores: [], losses: [], others: [] }
   const taken = new Set(['step', 'seconds'])
   for (const { section, names: pattern, legend = (name: string) => name, ...content } of groups) {
     const own = names.filter((name) => pattern.test(name) && !taken.has(name))
@@ -77,8 +85,8 @@ export function charts(lines: readonly Line[]): Record<Section, ChartContent[]> 
   const rest = names.filter((name) => !taken.has(name))
   for (const name of rest) {
     const score = scores.find(({ names: pattern }) => pattern.test(name))
-    if (score) out.scores.push({ title: name, axis: 'score', note: score.note, curves: [curveOf(lines, name)] })
-    else if (out.others.length < mostOthers) out.others.push({ title: name, axis: 'value', curves: [curveOf(lines, name)] })
+    if (score) out.scores.push({ title: name, axis: name, note: score.note, curves: [curveOf(lines, name)] })
+    else if (out.others.length < mostOthers) out.others.push({ title: name, axis: name, curves: [curveOf(lines, name)] })
   }
   return out
 }
@@ -86,7 +94,8 @@ export function charts(lines: readonly Line[]): Record<Section, ChartContent[]> 
 /** Names that have a finite number in some line, in the order of their first one. */
 function numericNames(lines: readonly Line[]): string[] {
   const names = new Set<string>()
-  for (const line of lines) for (const [name, value] of Object.entries(line)) if (Number.isFinite(value)) names.add(name)
+  for (const line of lines)
+    for (const [name, value] of Object.entries(line)) if (Number.isFinite(value) && Math.abs(value as number) <= largest) names.add(name)
   return [...names]
 }
 
@@ -95,7 +104,7 @@ function numericNames(lines: readonly Line[]): string[] {
  * many: scores come every thousand steps, and that is no gap.
  */
 export function curveOf(lines: readonly Line[], name: string): Curve {
-  const points = lines.filter((line) => Number.isFinite(line.step) && line[name] !== undefined)
+  const points = lines.filter((line) => hasStep(line) && line[name] !== undefined)
   const spaces = points.slice(1).map((line, i) => line.step - points[i].step)
   const usual = spaces.slice().sort((a, b) => a - b)[Math.floor(spaces.length / 2)] ?? Infinity
   const steps: number[] = []
@@ -106,22 +115,24 @@ export function curveOf(lines: readonly Line[], name: string): Curve {
       values.push(NaN)
     }
     steps.push(line.step)
-    values.push(typeof line[name] === 'number' ? line[name] : NaN)
+    const value = line[name]
+    values.push(typeof value === 'number' && Math.abs(value) <= largest ? value : NaN)
   })
   return { name, steps, values }
 }
 
-/** Steps a second between lines that are at least 1/`stretches` of the run apart. Where the clock goes back, a gap. */
+/** Steps a second between lines that are at least 1/`stretches` of the time and two seconds apart (clocks are rounded). Where the clock goes back, a gap. */
 export function speedOf(lines: readonly Line[], stretches = 100): Curve {
-  const clock = lines.filter((line): line is Line & { seconds: number } => Number.isFinite(line.step) && Number.isFinite(line['seconds']))
+  const clock = lines.filter((line): line is Line & { seconds: number } => hasStep(line) && Number.isFinite(line['seconds']))
   const steps: number[] = []
   const values: number[] = []
   if (clock.length > 1) {
-    const least = (clock.at(-1)!.step - clock[0].step) / stretches
+    const least = Math.max(2, (clock.at(-1)!.seconds - clock[0].seconds) / stretches)
     let from = clock[0]
     for (const line of clock.slice(1)) {
-      if (line.step - from.step < least && line !== clock.at(-1)) continue
       const [taken, time] = [line.step - from.step, line.seconds - from.seconds]
+      // A rest at the end is too short to say anything, unless it is all there is.
+      if (time >= 0 && time < least && !(line === clock.at(-1) && steps.length === 0)) continue
       steps.push((from.step + line.step) / 2)
       values.push(taken > 0 && time > 0 ? taken / time : NaN)
       from = line

@@ -15,25 +15,29 @@ h3 { margin: 0; font-size: 14px; font-weight: 650; overflow-wrap: anywhere }
 p { margin: 0 }
 .soft { color: var(--soft) }
 .facts { margin-top: 6px; color: var(--soft); overflow-wrap: anywhere }
-.state { display: inline-block; margin-right: 10px; padding: 1px 10px; border-radius: 99px; background: var(--fill); color: var(--ink); font-size: 13px; font-weight: 600 }
-.state.done { background: var(--line-2); color: #fff }
+.state { display: inline-block; margin-right: 10px; padding: 1px 11px 1px 9px; border-radius: 99px; background: var(--fill); color: var(--ink); font-size: 13px; font-weight: 600 }
+.state::before { content: ''; display: inline-block; width: 8px; height: 8px; margin-right: 6px; border-radius: 50%; background: var(--line-3) }
+.state.done::before { background: var(--line-2) }
 nav { position: sticky; top: 0; z-index: 2; margin-top: 20px; background: var(--paper); border-bottom: 1px solid var(--edge) }
 nav ul { display: flex; gap: 22px; max-width: 1160px; margin: 0 auto; padding: 0 24px; list-style: none; overflow-x: auto }
 nav a { display: block; padding: 10px 0; color: var(--soft); text-decoration: none; white-space: nowrap; font-size: 14px }
 nav a:hover { color: var(--accent) }
-.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(136px, 1fr)); gap: 12px; margin-top: 24px }
+.tiles { display: flex; flex-wrap: wrap; gap: 12px; margin-top: 24px }
 .tile, .card { background: var(--card); border: 1px solid var(--edge); border-radius: 10px }
-.tile { padding: 12px 16px }
+.tile { flex: 1 1 136px; max-width: 280px; padding: 12px 16px }
 .tile dt { color: var(--soft); font-size: 13px; overflow-wrap: anywhere }
 .tile dd { margin: 0; font-size: 21px; font-weight: 600; line-height: 1.35; letter-spacing: -0.01em; overflow-wrap: anywhere }
 .tile dd small { font-size: 13px; font-weight: 400; color: var(--soft); letter-spacing: 0 }
 dl { margin: 0 }
 .notes { margin: 16px 0 0; padding: 10px 16px; list-style: none; border-left: 3px solid var(--line-3); background: var(--fill); border-radius: 0 8px 8px 0; overflow-wrap: anywhere }
 .grid { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 440px), 1fr)); gap: 16px }
+/* Cards side by side share their rows: frames stand at one height, however long the legends are. */
+.charts > .card { grid-row: span 3 }
+.charts > .chart { display: grid; grid-template-rows: subgrid; row-gap: 0 }
 figure { margin: 0 }
 .card { padding: 16px 18px }
 .chart p { margin-top: 4px; font-size: 13px }
-.chart figcaption { display: flex; flex-wrap: wrap; justify-content: space-between; gap: 2px 16px; margin-bottom: 10px }
+.chart figcaption { display: flex; flex-wrap: wrap; justify-content: space-between; align-content: start; gap: 2px 16px; margin-bottom: 10px }
 .legend { display: flex; flex-wrap: wrap; gap: 2px 14px; margin: 0; padding: 0; list-style: none; font-size: 13px; color: var(--soft) }
 .legend b { font-weight: 600; color: var(--ink) }
 .legend svg { width: 18px; height: 8px; margin-right: 5px }
@@ -50,7 +54,8 @@ figure { margin: 0 }
 img { display: block; max-width: 100%; height: auto; border-radius: 3px }
 .images figcaption { margin-top: 8px; font-size: 13px; color: var(--soft) }
 input[type=range] { display: block; width: 100%; margin: 10px 0 0; accent-color: var(--accent) }
-.strip { display: grid; grid-template-columns: repeat(auto-fill, minmax(116px, 1fr)); gap: 12px }
+.strip { margin-top: 10px; display: grid; grid-template-columns: repeat(auto-fill, minmax(116px, 1fr)); gap: 12px }
+.strip + p { margin-top: 10px; font-size: 13px }
 .strip figcaption { margin-top: 3px; font-size: 12px }
 .strip img { width: 100% }
 .live .strip figure { cursor: pointer }
@@ -64,14 +69,18 @@ td.changed small { font-weight: 400; color: var(--soft) }
 .bars { display: grid; grid-template-columns: max-content 1fr max-content; gap: 8px 12px; align-items: center; margin: 10px 0 12px; font-size: 14px }
 .bars i { display: block; height: 14px; min-width: 2px; border-radius: 3px }
 .bars b { font-weight: 600; text-align: right }
+.empty { margin-top: 32px }
+tr:first-child > * { border-top: 0 }
+.card > .soft { font-size: 13px }
 footer { padding-top: 40px; padding-bottom: 40px; color: var(--soft); font-size: 13px; overflow-wrap: anywhere }
 @media (max-width: 600px) {
   main, header > div, footer, nav ul { padding-left: 16px; padding-right: 16px }
   header { padding-top: 24px }
   h1 { font-size: 23px }
   .card { padding: 12px }
-  .tiles { grid-template-columns: repeat(2, 1fr) }
+  .tile { flex-basis: 40% }
   .plot text { font-size: 16px }
+  .plot text[transform] { translate: -9px 0 }
   .strip { grid-template-columns: repeat(3, 1fr) }
 }
 @media print {

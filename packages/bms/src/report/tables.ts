@@ -14,11 +14,16 @@ export function tiles(all: readonly Tile[]): Html {
   return html`<dl class="tiles">${all.map(({ name, text, more }) => html`<div class="tile"><dt>${name}</dt><dd>${text}${more !== undefined && html` <small>${more}</small>`}</dd></div>`)}</dl>`
 }
 
-/** A table for each nested object. Values that differ from those in `defaults` are bold, with the default beside them. */
-export function settings(values: object, defaults?: object): Html | undefined {
-  const known = new Map(entries(defaults ?? {}).map((entry) => [key(entry), entry.text]))
-  const groups = new Map<string, Entry[]>()
-  for (const entry of entries(values)) groups.set(entry.group, [...(groups.get(entry.group) ?? []), entry])
+/** A table for each nested object. Values that differ from those in `defaults` are bold, with the default beside them; what `told` says as well is left out. */
+export function settings(values: object, defaults: object = {}, told: object = {}): Html | undefined {
+  const textsOf = (object: object) => new Map(entries(object).map((entry) => [key(entry), entry.text]))
+  const [known, repeated] = [textsOf(defaults), textsOf(told)]
+  const groups = new Map<string, Entry[]>([['', []]])
+  for (const entry of entries(values)) {
+    if (repeated.get(key(entry)) !== entry.text) groups.set(entry.group, [...(groups.get(entry.group) ?? []), entry])
+  }
+  // What stands in no group comes first.
+  if (groups.get('')?.length === 0) groups.delete('')
   if (groups.size === 0) return undefined
   const cell = (entry: Entry): Html => {
     const usual = known.get(key(entry))

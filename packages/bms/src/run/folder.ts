@@ -32,6 +32,8 @@ const names = {
   reconstructions: 'reconstructions.png',
   report: 'report.html',
   sheets: 'sheets',
+  scores: 'scores.json',
+  closest: 'closest-match.png',
 } as const
 
 /** A checkpoint on disk, newest first: 0 is checkpoint.safetensors, 1 the one before. */
@@ -214,6 +216,16 @@ export class RunFolder {
     writeAtomic(this.path('samples'), png, this.files)
   }
 
+  /** Writes scores.json: what `bms eval` found of a run on images. Throws `WRITE_FAILED`. */
+  writeScores(scores: object): void {
+    this.#writeJson('scores', scores)
+  }
+
+  /** Writes closest-match.png. Throws `WRITE_FAILED`. */
+  writeClosestMatch(png: Uint8Array): void {
+    writeAtomic(this.path('closest'), png, this.files)
+  }
+
   /** Writes result.json. Throws `WRITE_FAILED`. */
   writeResult(result: RunResult): void {
     this.#writeJson('result', result)
@@ -236,7 +248,7 @@ export class RunFolder {
     }
   }
 
-  #writeJson(file: 'config' | 'result', value: unknown): void {
+  #writeJson(file: 'config' | 'result' | 'scores', value: unknown): void {
     writeAtomic(this.path(file), `${JSON.stringify(value, null, 2)}\n`, this.files)
   }
 }

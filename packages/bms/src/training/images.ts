@@ -53,8 +53,7 @@ export function fitting(training: ImageTraining): { batch: number | undefined; T
 export class ImageTraining extends Training<ImageConfig> {
   protected readonly compiled: ReturnType<typeof this.compileSteps<[Tensor]>>['whole']
   private readonly criticOnly: ReturnType<typeof this.compileSteps<[Tensor]>>['criticOnly']
-  /** A generator that holds the averaged weights, in eval mode. */
-  readonly average: Generator
+  private readonly average: Generator
   private readonly samplers = new Map<number, Compiled<[], Tensor>>()
   private readonly decode: Compiled<[Tensor], Tensor>
   private readonly rebuild: Compiled<[Tensor], Tensor>
@@ -156,13 +155,14 @@ export class ImageTraining extends Training<ImageConfig> {
     }
   }
 
-  /** Puts the averaged weights, and the running statistics as they are now, into `average`. */
-  private refresh(): void {
+  /** The averaged generator as it is now, in eval mode: the averages of the weights with the running statistics of the weights themselves. */
+  averaged(): Generator {
     this.ema.copyTo(this.average)
     const own = new Map(this.nets.G.namedBuffers())
     noGrad(() => {
       for (const [name, buffer] of this.average.namedBuffers()) buffer.copy_(own.get(name)!)
     })
+    return this.average
   }
 
   /**
@@ -172,7 +172,7 @@ export class ImageTraining extends Training<ImageConfig> {
   async sample(n: number, seed: number): Promise<Float32Array>
   async sample(n: number, seed: number, each: (images: Float32Array, from: number) => void | Promise<void>): Promise<undefined>
   async sample(n: number, seed: number, each?: (images: Float32Array, from: number) => void | Promise<void>): Promise<Float32Array | undefined> {
-    this.refresh()
+    this.averaged()
     const out = each ? undefined : new Float32Array(n * imageSize)
     await this.apart(seed, async () => {
       for (let from = 0; from < n; from += SAMPLE_BATCH) {
@@ -195,14 +195,14 @@ export class ImageTraining extends Training<ImageConfig> {
 
   /** The averaged generator on codes [n, latent] → images [n, 3, 32, 32] in [-1, 1]. */
   async generate(z: Tensor): Promise<Float32Array> {
-    this.refresh()
+    this.averaged()
     return (await this.decode(z).data()) as Float32Array
   }
 
   /** Images [n, 3, 32, 32] in [-1, 1], each encoded (the mean of q(z|x)) and generated again. Both networks use running statistics. null without an encoder. */
   async reconstruct(images: Float32Array): Promise<Float32Array | null> {
     if (!this.nets.R) return null
-    this.refresh()
+    this.averaged()
     const x = tensor(images, { shape: [images.length / imageSize, ...imageShape], device: this.device })
     try {
       return (await this.rebuild(x).data()) as Float32Array

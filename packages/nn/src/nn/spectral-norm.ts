@@ -1,7 +1,19 @@
 // Spectral normalisation: divides a weight by its largest singular value, estimated by power iterations whose vectors
 // live on from step to step. One kernel for matrices that a workgroup can walk; the same formulas in plain ops are the
 // test's oracle, the way for larger weights, and what second derivatives go through.
-import { ArgumentError, customFunction, empty, isGradEnabled, KernelCall, noGrad, normalDim, randn, type Tensor } from '@bms/autograd'
+import {
+  ArgumentError,
+  customFunction,
+  empty,
+  isGradEnabled,
+  KernelCall,
+  noGrad,
+  normalDim,
+  randn,
+  type Tensor,
+  spectralNormBackwardKernel,
+  spectralNormNormaliseKernel,
+} from '@bms/autograd'
 import { checkCount, checkNames, checkNumber } from '../check.js'
 import { lasting } from '../state.js'
 import { Module } from './module.js'
@@ -123,7 +135,7 @@ export class SpectralNorm extends Module {
       buffers: { w: dense, u: this._u, v: this._v, normal: out, saved },
       params: { rows, columns, inner, iterations, eps: this.eps },
       grid: [1, 1, 1] as const,
-      kernel: 'spectral_norm.normalise' as const,
+      kernel: spectralNormNormaliseKernel,
       flops: (4 * iterations + 3) * rows * columns,
     }
     // Without iterations u and v are only read: such calls are the same as long as nothing changed.
@@ -149,7 +161,7 @@ export class SpectralNorm extends Module {
     device.stream.run(
       new KernelCall({
         op: 'spectralNormGrad',
-        kernel: 'spectral_norm.backward',
+        kernel: spectralNormBackwardKernel,
         buffers: { w, saved, g: dense, dw },
         params: { rows, columns, inner, iterations: 0, eps: this.eps },
         grid: [1, 1, 1],

@@ -1,5 +1,5 @@
 // The optimisers: their options, PyTorch's defaults and ranges, and what the kernels of optim.wgsl get of them.
-import { ArgumentError } from '@bms/autograd'
+import { ArgumentError, optimAdamKernel, optimRmspropKernel, optimSgdKernel } from '@bms/autograd'
 import { checkFlag, checkNumber } from '../check.js'
 import type { Algorithm } from './group.js'
 import { Optimizer, type Params } from './optimizer.js'
@@ -32,7 +32,7 @@ export interface SGDOptions {
 
 const sgd: Algorithm<SGDOptions> = {
   name: 'optim.SGD',
-  kernel: 'optim.sgd',
+  kernel: optimSgdKernel,
   defaults: { lr: 1e-3, momentum: 0, dampening: 0, weightDecay: 0, nesterov: false, maximize: false },
   check(name, o) {
     checkNumber(name, 'lr', o.lr, positive)
@@ -76,7 +76,7 @@ export interface AdamOptions {
 
 const adam = (name: string, weightDecay: number, decoupled: boolean): Algorithm<AdamOptions> => ({
   name,
-  kernel: 'optim.adam',
+  kernel: optimAdamKernel,
   defaults: { lr: 1e-3, betas: [0.9, 0.999], eps: 1e-8, weightDecay, maximize: false },
   check(op, o) {
     checkNumber(op, 'lr', o.lr, positive)
@@ -127,7 +127,7 @@ export interface RMSpropOptions {
 
 const rmsprop: Algorithm<RMSpropOptions> = {
   name: 'optim.RMSprop',
-  kernel: 'optim.rmsprop',
+  kernel: optimRmspropKernel,
   defaults: { lr: 0.01, alpha: 0.99, eps: 1e-8, weightDecay: 0, momentum: 0, centered: false, maximize: false },
   check(name, o) {
     checkNumber(name, 'lr', o.lr, positive)

@@ -1,6 +1,17 @@
 // Exponential moving averages of parameters: what generators are sampled from. Updates are fused, six tensors a dispatch,
 // and the count that a warm-up needs is kept on the device, so that a compiled step may end with update().
-import { ArgumentError, contiguousStrides, DTypeError, isTensor, KernelCall, noGrad, type Tensor, zeros } from '@bms/autograd'
+import {
+  ArgumentError,
+  contiguousStrides,
+  DTypeError,
+  isTensor,
+  KernelCall,
+  noGrad,
+  type Tensor,
+  zeros,
+  optimEmaKernel,
+  optimTickEmaKernel,
+} from '@bms/autograd'
 import { checkFlag, checkNames, checkNumber } from '../check.js'
 import { Module } from '../nn/module.js'
 import { lasting, loadState, refuseRecording } from '../state.js'
@@ -98,14 +109,14 @@ export class EMA {
   update(): void {
     const { stream } = this.hyper.device
     if (this.warmup)
-      stream.run(new KernelCall({ op: 'EMA', kernel: 'optim_tick.ema', buffers: { hyper: this.hyper }, params: {}, invocations: 1, updates: ['hyper'] }))
+      stream.run(new KernelCall({ op: 'EMA', kernel: optimTickEmaKernel, buffers: { hyper: this.hyper }, params: {}, invocations: 1, updates: ['hyper'] }))
     for (const { sources, average } of this.chunks) {
       const p = (k: number): Tensor => sources[k] ?? sources[0]!
       const n = (k: number): number => sources[k]?.size ?? 0
       stream.run(
         new KernelCall({
           op: 'EMA',
-          kernel: 'optim_ema',
+          kernel: optimEmaKernel,
           buffers: { average, p0: p(0), p1: p(1), p2: p(2), p3: p(3), p4: p(4), p5: p(5), hyper: this.hyper },
           params: { n0: n(0), n1: n(1), n2: n(2), n3: n(3), n4: n(4), n5: n(5) },
           invocations: average.size,

@@ -7,11 +7,13 @@ import {
   type Device,
   DTypeError,
   formatShape,
+  type Kernel,
   KernelCall,
   sameShape,
   ShapeError,
   type Tensor,
   zeros,
+  optimTickStepsKernel,
 } from '@bms/autograd'
 import { lasting, refuseRecording } from '../state.js'
 import { gradientSource, shortest } from './operands.js'
@@ -20,7 +22,7 @@ import { gradientSource, shortest } from './operands.js'
 export interface Algorithm<O> {
   /** As users write it: 'optim.Adam'. */
   readonly name: string
-  readonly kernel: 'optim.sgd' | 'optim.adam' | 'optim.rmsprop'
+  readonly kernel: Kernel<'optim.sgd' | 'optim.adam' | 'optim.rmsprop'>
   readonly defaults: O
   /** Throws an ArgumentError for what is out of range. */
   check(name: string, options: O): void
@@ -215,7 +217,7 @@ export class ParamGroup<O extends { lr: number } = { lr: number }> {
       const count = end - first
       const call = new KernelCall({
         op: this.algorithm.name,
-        kernel: 'optim_tick.steps',
+        kernel: optimTickStepsKernel,
         buffers: { hyper: this.hyper },
         params: { first, count },
         invocations: count,

@@ -4,7 +4,7 @@ import type { Device } from '../device/device.js'
 import { specialise } from '../device/pipelines.js'
 import type { Storage } from '../device/storage.js'
 import { LimitError } from '../errors.js'
-import { type ShaderInfo, shaders } from '../generated/shaders.js'
+import { convLanesKernel, convRowsKernel, convTilesKernel, type ShaderInfo } from '../generated/shaders.js'
 import { sizeOf } from '../layout.js'
 import { type ConvAlgorithm, type ConvPass, type ConvPlan, type ConvShape, planConv } from '../kernels/conv-plan.js'
 import { type Call, type Dispatch, layoutKey, type Operand, operandBytes, snapshot } from './call.js'
@@ -19,6 +19,8 @@ export interface Convolution {
   readonly b: Operand
   readonly algorithm?: ConvAlgorithm
 }
+
+const kernels: Readonly<Record<ConvPlan['kernel'], ShaderInfo>> = { conv_lanes: convLanesKernel, conv_rows: convRowsKernel, conv_tiles: convTilesKernel }
 
 export class ConvCall implements Call {
   readonly kind = 'conv'
@@ -76,7 +78,7 @@ export class ConvCall implements Call {
   lower(device: Device): Dispatch[] {
     const { convolution: c, epilogue: e, output } = this
     const plan = planFor(this.op, device, c.shape, c.pass, c.algorithm)
-    const info: ShaderInfo = shaders[plan.kernel]
+    const info = kernels[plan.kernel]
     const spare = device.spare()
     const memory: Record<string, Storage> = {
       a: c.a.storage,
@@ -107,7 +109,7 @@ export class ConvCall implements Call {
         op: this.op,
         pipeline: {
           key: `${plan.kernel}|${Object.entries(plan.constants).join(';')}|${Object.values(types).join()}`,
-          kernel: plan.kernel,
+          kernel: info,
           source: () => specialise(info.source, plan.constants, types),
         },
         buffers: info.bindings.flatMap((b) => (b.access === 'uniform' ? [] : [{ binding: b.index, storage: memory[b.name]! }])),

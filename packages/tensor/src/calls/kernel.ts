@@ -3,7 +3,7 @@
 import type { Device } from '../device/device.js'
 import { specialise } from '../device/pipelines.js'
 import { storageType } from '../dtype.js'
-import { type KernelName, type Kernels, type ShaderInfo, shaders } from '../generated/shaders.js'
+import type { Kernel, KernelName, Kernels, ShaderInfo } from '../generated/shaders.js'
 import { isContiguous } from '../layout.js'
 import { type Call, type Dispatch, layoutKey, linearGrid, type Operand, operandBytes, snapshot } from './call.js'
 
@@ -13,7 +13,7 @@ type OwnParams<K extends KernelName> = { [P in keyof ParamsOf<K> as P extends `$
 
 export interface KernelArgs<K extends KernelName> {
   op: string
-  kernel: K
+  kernel: Kernel<K>
   /** Operands by binding name. All are contiguous; an offset is passed on as the parameter `<name>_offset`. */
   buffers: Record<Kernels[K]['buffers'], Operand>
   params: OwnParams<K>
@@ -60,7 +60,7 @@ export class KernelCall<K extends KernelName = KernelName> implements Call {
     const args = { ...given, buffers }
     this.args = args
     this.op = args.op
-    const info: ShaderInfo = shaders[args.kernel]
+    const info: ShaderInfo = args.kernel
     const updates = new Set<string>(args.updates ?? [])
     const writes = new Set<string>(args.writes ?? info.bindings.filter((b) => b.access === 'read_write').map((b) => b.name))
     for (const b of info.bindings) {
@@ -76,7 +76,7 @@ export class KernelCall<K extends KernelName = KernelName> implements Call {
   }
 
   get name(): string {
-    return this.args.kernel
+    return this.args.kernel.name
   }
 
   replace(of: (o: Operand) => Operand): Call {
@@ -86,12 +86,12 @@ export class KernelCall<K extends KernelName = KernelName> implements Call {
 
   private get key(): string {
     const { kernel, constants, aliases } = this.args
-    return `${kernel}${constants ? JSON.stringify(constants) : ''}${aliases ? JSON.stringify(aliases) : ''}`
+    return `${kernel.name}${constants ? JSON.stringify(constants) : ''}${aliases ? JSON.stringify(aliases) : ''}`
   }
 
   lower(device: Device): Dispatch[] {
     const { args } = this
-    const info: ShaderInfo = shaders[args.kernel]
+    const info: ShaderInfo = args.kernel
     const values: Record<string, number | readonly number[]> = { ...(args.params as Record<string, number | readonly number[]>) }
     const buffers: Dispatch['buffers'] = []
     let paramsBinding = 0

@@ -4,6 +4,7 @@ import type { Device } from '../device/device.js'
 import type { Storage } from '../device/storage.js'
 import { bytesOf } from '../dtype.js'
 import { LimitError } from '../errors.js'
+import { mapKernel } from '../generated/shaders.js'
 import { coalesce, MAX_RANK, sizeOf } from '../layout.js'
 import { address, Bindings, coordinates, emit, fill, load, store, walkOf, Words } from '../map/codegen.js'
 import { type Expr, exprKey, exprName, linearize } from '../map/expr.js'
@@ -146,7 +147,7 @@ export class MapCall implements Call {
     const n = sizeOf(this.shape)
     return {
       op: this.op,
-      pipeline: { key: `map|${body}`, kernel: 'map', source: () => fill('map', `// <body>\n${body}`, half) },
+      pipeline: { key: `map|${body}`, kernel: mapKernel, source: () => fill(mapKernel, `// <body>\n${body}`, half) },
       buffers: bindings.list.map((b, i) => ({ binding: i + 1, storage: b.storage, ...ranges[i]!.part })),
       params: words.pack(),
       paramsBinding: 0,

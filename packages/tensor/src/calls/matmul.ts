@@ -4,7 +4,7 @@ import type { Device } from '../device/device.js'
 import { specialise } from '../device/pipelines.js'
 import type { Storage } from '../device/storage.js'
 import { LimitError } from '../errors.js'
-import { type KernelName, shaders, type ShaderInfo } from '../generated/shaders.js'
+import { matmulDotsKernel, matmulLanesKernel, matmulRowsKernel, matmulTilesKernel, type ShaderInfo } from '../generated/shaders.js'
 import { contiguous } from '../layout.js'
 import { type MatmulAlgorithm, planMatmul } from '../kernels/matmul-plan.js'
 import { type Call, type Dispatch, layoutKey, type Operand, operandBytes, snapshot } from './call.js'
@@ -44,6 +44,13 @@ export interface Product {
   readonly b: Factor
   readonly alpha: number
   readonly algorithm?: MatmulAlgorithm
+}
+
+const kernels: Readonly<Record<MatmulAlgorithm, ShaderInfo>> = {
+  lanes: matmulLanesKernel,
+  rows: matmulRowsKernel,
+  tiles: matmulTilesKernel,
+  dots: matmulDotsKernel,
 }
 
 export class MatmulCall implements Call {
@@ -112,8 +119,7 @@ export class MatmulCall implements Call {
       { kind: device.adapter.kind === 'software' ? 'software' : 'gpu', limits: device.limits, subgroupSize: device.subgroupSize },
       p.algorithm,
     )
-    const kernel = plan.kernel as KernelName
-    const info: ShaderInfo = shaders[kernel]
+    const info = kernels[plan.algorithm]
     // Adapters without subgroups compile fast and branch slowly: there each epilogue has a kernel of its own.
     const fixed = device.adapter.kind === 'software' && device.subgroupSize !== 8 && 'ACTIVATION' in info.constants
     const constants = fixed
@@ -162,7 +168,7 @@ export class MatmulCall implements Call {
     return [
       {
         op: this.op,
-        pipeline: { key, kernel, source: () => specialise(info.source, constants, half ? { T: 'f16' } : {}) },
+        pipeline: { key, kernel: info, source: () => specialise(info.source, constants, half ? { T: 'f16' } : {}) },
         buffers: info.bindings.flatMap((b) => (b.access === 'uniform' ? [] : [{ binding: b.index, storage: memory[b.name]! }])),
         params: packParams(info, params),
         paramsBinding: info.bindings.find((b) => b.access === 'uniform')!.index,

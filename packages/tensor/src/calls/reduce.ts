@@ -4,6 +4,7 @@ import type { Device } from '../device/device.js'
 import { specialise } from '../device/pipelines.js'
 import { bytesOf, computeType } from '../dtype.js'
 import { LimitError } from '../errors.js'
+import { reduceGroupKernel, reduceThreadKernel } from '../generated/shaders.js'
 import { coalesce, MAX_RANK, sizeOf } from '../layout.js'
 import { address, Bindings, coordinates, emit, fill, load, store, Words } from '../map/codegen.js'
 import { type Expr, exprKey, exprName, linearize } from '../map/expr.js'
@@ -122,13 +123,13 @@ export class ReduceCall implements Call {
       .join('\n')
     const algorithm = this.algorithm ?? planReduce(results, length, device.adapter.kind)
     const group = algorithm === 'thread' ? GROUP.thread : Math.min(GROUP.group, device.limits.maxComputeInvocationsPerWorkgroup)
-    const kernel = algorithm === 'thread' ? 'reduce.thread' : 'reduce.group'
+    const kernel = algorithm === 'thread' ? reduceThreadKernel : reduceGroupKernel
     const half = bindings.list.some((b) => b.dtype === 'f16') || body.includes('f16(')
     return [
       {
         op: this.op,
         pipeline: {
-          key: `${kernel}|${this.reduce}|${type}|${group}|${body}`,
+          key: `${kernel.name}|${this.reduce}|${type}|${group}|${body}`,
           kernel,
           source: () => (half ? 'enable f16;' : '') + specialise(fill(kernel, `// <body>\n${body}`, false), { WG: group, OP: codes[this.reduce] }, { T: type }),
         },

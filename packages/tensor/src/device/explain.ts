@@ -1,6 +1,5 @@
 // Words for what a GPU reports, and the search for its cause. Loaded when something has gone wrong: a page on which all
 // goes well never downloads this, which is why it imports nothing.
-import type { ShaderInfo } from '../generated/shaders.js'
 import type { MemoryReport } from './allocator.js'
 import type { PipelineSpec } from './pipelines.js'
 
@@ -12,12 +11,8 @@ export interface Told {
 }
 
 /** A pipeline that could not be made: each error of its shader by file and line. */
-export async function brokenShader(
-  { op, kernel, key, source }: PipelineSpec,
-  { file, source: template }: ShaderInfo,
-  module: GPUShaderModule,
-  cause: string,
-): Promise<Told> {
+export async function brokenShader({ op, kernel, key, source }: PipelineSpec, module: GPUShaderModule, cause: string): Promise<Told> {
+  const { name, file, source: template } = kernel
   const info = await module.getCompilationInfo()
   const errors = info.messages.filter((m) => m.type === 'error').map((m) => ({ ...placeOf(source(), template, m.lineNum), message: m.message }))
   const lines = errors.map((e) => `shaders/${file}:${e.line}${e.generated ? `, generated line ${e.generated}` : ''}: ${e.message}, in \`${e.text}\``)
@@ -25,7 +20,7 @@ export async function brokenShader(
   return {
     code: 'SHADER',
     message: `${lines.join('\n') || `shaders/${file}: ${cause}`}\n(compiled${op ? ` for ${op}` : ''} as ${key.split('|', 1)[0]})`,
-    fields: { kernel, file, ...(op && { op }), ...(first && { line: first.line, text: first.text, generated: first.generated }) },
+    fields: { kernel: name, file, ...(op && { op }), ...(first && { line: first.line, text: first.text, generated: first.generated }) },
   }
 }
 

@@ -1,8 +1,7 @@
 // Pipelines by what they contain: kernel, specialised source, entry point. Made once; a compiled step makes all of its
 // pipelines at once with the asynchronous API, an eager op makes its own when it is first called.
 import { DeviceError } from '../errors.js'
-import type { KernelName } from '../generated/shaders.js'
-import { shaders } from '../generated/shaders.js'
+import type { ShaderInfo } from '../generated/shaders.js'
 import type { Device } from './device.js'
 import type { Told } from './explain.js'
 import type { Words } from './faults.js'
@@ -10,7 +9,7 @@ import type { Words } from './faults.js'
 /** Which pipeline: the kernel, and what of its text is specialised. `key` names all of it. */
 export interface PipelineSpec {
   key: string
-  kernel: KernelName
+  kernel: ShaderInfo
   source: () => string
   /** The op that asked for it first. */
   op?: string
@@ -67,7 +66,7 @@ export class Pipelines {
   }
 
   private tell(spec: PipelineSpec, words: Words, message: string): Promise<Told> {
-    return words.brokenShader(spec, shaders[spec.kernel], this.modules.get(spec.source())!, message)
+    return words.brokenShader(spec, this.modules.get(spec.source())!, message)
   }
 
   /** Forgets all pipelines, so that the driver can free them. */
@@ -80,11 +79,11 @@ export class Pipelines {
     const code = spec.source()
     let module = this.modules.get(code)
     if (!module) {
-      module = this.device.gpu.createShaderModule({ code, label: `shaders/${shaders[spec.kernel].file}` })
+      module = this.device.gpu.createShaderModule({ code, label: `shaders/${spec.kernel.file}` })
       this.modules.set(code, module)
       this.device.debug(4, () => `--- ${spec.key}\n${code}`)
     }
-    return { layout: 'auto', label: spec.key, compute: { module, entryPoint: shaders[spec.kernel].entry } }
+    return { layout: 'auto', label: spec.key, compute: { module, entryPoint: spec.kernel.entry } }
   }
 }
 

@@ -2,7 +2,7 @@
 // (map.wgsl) and of what a reduction reads (reduce.wgsl). Sizes, strides, offsets and constants are words of a uniform,
 // so that one pipeline serves every shape and value of the same expression.
 import { computeType, type DType, isFloat, storageType } from '../dtype.js'
-import { shaders } from '../generated/shaders.js'
+import type { ShaderInfo } from '../generated/shaders.js'
 import type { Operand } from '../calls/call.js'
 import { isContiguous, sizeOf } from '../layout.js'
 import { type Expr, linearize } from './expr.js'
@@ -143,8 +143,7 @@ function literal(value: number, dtype: DType, words: Words): string {
 }
 
 /** The template with the text between its body markers replaced. */
-export function fill(kernel: 'map' | 'reduce.thread' | 'reduce.group', body: string, half: boolean): string {
-  const { source } = shaders[kernel]
+export function fill({ source }: ShaderInfo, body: string, half: boolean): string {
   const from = source.indexOf('// <body>')
   const to = source.indexOf('// </body>')
   return `${half ? 'enable f16;' : ''}${source.slice(0, from)}${body}\n${source.slice(to)}`

@@ -148,6 +148,20 @@ export function conv2d(x: Tensor, w: Tensor, bias?: Tensor | null, options: Conv
   })
 }
 
+/** The three products, each of which has the other two for its gradients. */
+export interface ConvPasses {
+  readonly forward: typeof conv2dForward
+  readonly input: typeof conv2dInput
+  readonly weight: typeof conv2dWeight
+}
+
+/** What gradient rules see. The ops are handed to them, so that a page without convolutions downloads none for the sake of the rules. */
+export interface TracedConv extends ConvAttrs {
+  readonly passes: ConvPasses
+}
+
+const tracedAttrs = (attrs: ConvAttrs): TracedConv => ({ ...attrs, passes: { forward: conv2dForward, input: conv2dInput, weight: conv2dWeight } })
+
 /** conv2d of checked operands; `output` is the result's height and width. */
 export function conv2dForward(x: Tensor, w: Tensor, output: Pair, attrs: ConvAttrs, bias: Tensor | null = null): Tensor {
   const shape: ConvShape = {
@@ -159,7 +173,7 @@ export function conv2dForward(x: Tensor, w: Tensor, output: Pair, attrs: ConvAtt
     output,
     kernel: [w.shape[2]!, w.shape[3]!],
   }
-  return traced('conv2d', bias ? [x, w, bias] : [x, w], attrs, () => run('conv2d', shape, 'forward', w, x, bias, attrs.algorithm))
+  return traced('conv2d', bias ? [x, w, bias] : [x, w], tracedAttrs(attrs), () => run('conv2d', shape, 'forward', w, x, bias, attrs.algorithm))
 }
 
 function checkBias(op: string, bias: Tensor | null | undefined, out: number): void {
@@ -216,7 +230,7 @@ export function conv2dInput(g: Tensor, w: Tensor, size: Pair, attrs: ConvAttrs, 
     output: [g.shape[2]!, g.shape[3]!],
     kernel: [w.shape[2]!, w.shape[3]!],
   }
-  return traced('conv2dInput', bias ? [g, w, bias] : [g, w], attrs, () => run('conv2dInput', shape, 'input', w, g, bias, attrs.algorithm))
+  return traced('conv2dInput', bias ? [g, w, bias] : [g, w], tracedAttrs(attrs), () => run('conv2dInput', shape, 'input', w, g, bias, attrs.algorithm))
 }
 
 /** The gradient of conv2d with respect to its weight, given its input and the output gradient; `kernel` is the weight's height and width. */
@@ -230,5 +244,5 @@ export function conv2dWeight(x: Tensor, g: Tensor, kernel: Pair, attrs: ConvAttr
     output: [g.shape[2]!, g.shape[3]!],
     kernel,
   }
-  return traced('conv2dWeight', [x, g], attrs, () => run('conv2dWeight', shape, 'weight', g, x, null, attrs.algorithm))
+  return traced('conv2dWeight', [x, g], tracedAttrs(attrs), () => run('conv2dWeight', shape, 'weight', g, x, null, attrs.algorithm))
 }

@@ -7,6 +7,7 @@ import { MapCall } from '../calls/map.js'
 import type { Device } from '../device/device.js'
 import { isFloat } from '../dtype.js'
 import { ArgumentError, DTypeError, formatShape, ShapeError } from '../errors.js'
+import { gatherKernel, indexSelectKernel, scatterAddScanKernel, scatterAddSortedKernel } from '../generated/shaders.js'
 import { broadcastTo, contiguous, type Layout, sizeOf } from '../layout.js'
 import { input } from '../map/expr.js'
 import type { Tensor } from '../tensor.js'
@@ -79,7 +80,7 @@ export function gather(x: Tensor, dim: number, index: Tensor, options: PickOptio
         device.stream.run(
           new KernelCall({
             op: 'gather',
-            kernel: 'gather',
+            kernel: gatherKernel,
             buffers: { x: from, index: at, out },
             params: { count: out.size, n: rows.n, m, inner, outside: outsideBits(x, options) },
             invocations: out.size,
@@ -125,7 +126,7 @@ export function indexSelect(x: Tensor, dim: number, index: Tensor, options: Pick
       device.stream.run(
         new KernelCall({
           op: 'indexSelect',
-          kernel: 'index_select',
+          kernel: indexSelectKernel,
           buffers: { x: from, index: at, out },
           params: { count: out.size, n, m, inner, outside: outsideBits(x, options) },
           invocations: out.size,
@@ -169,10 +170,10 @@ function scatterRows(op: string, x: Tensor, rows: Rows, index: Tensor, source: T
       aliases: { T: elementAlias(x), A: wideType(x.dtype), I: elementAlias(index) },
     }
     if (algorithm === 'scan') {
-      device.stream.run(new KernelCall({ ...common, kernel: 'scatter_add.scan', buffers: { x: to, index: at, source: from, out } }))
+      device.stream.run(new KernelCall({ ...common, kernel: scatterAddScanKernel, buffers: { x: to, index: at, source: from, out } }))
     } else {
       const [sorted, order] = sortRows(op, at, indexRows, false)
-      device.stream.run(new KernelCall({ ...common, kernel: 'scatter_add.sorted', buffers: { x: to, index: sorted, order, source: from, out } }))
+      device.stream.run(new KernelCall({ ...common, kernel: scatterAddSortedKernel, buffers: { x: to, index: sorted, order, source: from, out } }))
       sorted.dispose()
       order.dispose()
     }

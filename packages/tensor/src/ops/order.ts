@@ -4,6 +4,7 @@ import { elementAlias, KernelCall } from '../calls/kernel.js'
 import { planReduce } from '../calls/reduce.js'
 import type { DType } from '../dtype.js'
 import { ArgumentError, formatShape, ShapeError } from '../errors.js'
+import { argreduceGroupKernel, argreduceThreadKernel, cumsumAddKernel, cumsumChunkKernel, cumsumRowKernel } from '../generated/shaders.js'
 import type { Tensor } from '../tensor.js'
 import { traced, tracedAll } from '../trace.js'
 import { cast } from './copy.js'
@@ -37,7 +38,7 @@ function argReduce(op: string, x: Tensor, flip: number, dim: number | undefined,
       device.stream.run(
         new KernelCall({
           op,
-          kernel: algorithm === 'thread' ? 'argreduce.thread' : 'argreduce.group',
+          kernel: algorithm === 'thread' ? argreduceThreadKernel : argreduceGroupKernel,
           buffers: { x: dense, indices: out },
           params: { count: out.size, n: rows.n, inner: rows.inner, flip },
           constants: { KIND: keyKind(x.dtype), WG: algorithm === 'thread' ? 64 : 256 },
@@ -127,7 +128,7 @@ function cumsumRows(x: Tensor, shape: readonly number[], rows: Rows, dtype: DTyp
     device.stream.run(
       new KernelCall({
         op: 'cumsum',
-        kernel: 'cumsum.row',
+        kernel: cumsumRowKernel,
         buffers: { x, out },
         params: { ...params, count },
         invocations: count,
@@ -141,14 +142,14 @@ function cumsumRows(x: Tensor, shape: readonly number[], rows: Rows, dtype: DTyp
   const totals = empty('cumsum', device, [count, chunks], wide)
   const grid = splitGroups(device.limits.maxComputeWorkgroupsPerDimension, 'cumsum', count * chunks)
   device.stream.run(
-    new KernelCall({ op: 'cumsum', kernel: 'cumsum.chunk', buffers: { x, out, totals }, params: { ...params, count: count * chunks }, grid, aliases }),
+    new KernelCall({ op: 'cumsum', kernel: cumsumChunkKernel, buffers: { x, out, totals }, params: { ...params, count: count * chunks }, grid, aliases }),
   )
   if (chunks > 1) {
     const sums = cumsumRows(totals, [count, chunks], { dim: 1, outer: count, n: chunks, inner: 1 }, wide, {})
     device.stream.run(
       new KernelCall({
         op: 'cumsum',
-        kernel: 'cumsum.add',
+        kernel: cumsumAddKernel,
         buffers: { out, sums },
         params: { ...params, count: out.size },
         invocations: out.size,

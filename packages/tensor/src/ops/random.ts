@@ -5,6 +5,7 @@ import type { Device } from '../device/device.js'
 import { currentDevice } from '../device/init.js'
 import { checkDType, type DType, isFloat } from '../dtype.js'
 import { ArgumentError, DTypeError } from '../errors.js'
+import { type Kernel, randomBitsKernel, randomIntegerKernel, randomMaskKernel, randomNormalKernel, randomUniformKernel } from '../generated/shaders.js'
 import { checkShape, contiguous } from '../layout.js'
 import { isTensor, type Tensor } from '../tensor.js'
 import { traced } from '../trace.js'
@@ -15,7 +16,7 @@ import { checkTensor, empty } from './launch.js'
 import { rowsOf } from './rows.js'
 import { sortRows } from './sort-rows.js'
 
-type Kernel = 'random.bits' | 'random.uniform_' | 'random.normal' | 'random.integer' | 'random.mask'
+type RandomKernel = Kernel<'random.bits' | 'random.uniform_' | 'random.normal' | 'random.integer' | 'random.mask'>
 
 interface Own {
   low?: number
@@ -24,7 +25,7 @@ interface Own {
   value?: number
 }
 
-function draw(op: string, kernel: Kernel, device: Device, shape: readonly number[], dtype: DType, own: Own = {}): Tensor {
+function draw(op: string, kernel: RandomKernel, device: Device, shape: readonly number[], dtype: DType, own: Own = {}): Tensor {
   const out = empty(op, device, checkShape(op, shape), dtype)
   if (out.size === 0) return out
   const blocks = Math.ceil(out.size / 4)
@@ -66,11 +67,11 @@ export function manualSeed(seed: number, device: Device = currentDevice()): void
 
 /** Uniform in [0, 1): multiples of 2^-24 (f16: 2^-11). f32 or f16. */
 export const rand = (shape: readonly number[], options: CreateOptions = {}): Tensor =>
-  draw('rand', 'random.uniform_', deviceOf(options), shape, floatType('rand', options.dtype))
+  draw('rand', randomUniformKernel, deviceOf(options), shape, floatType('rand', options.dtype))
 
 /** Standard normal. f32 or f16. */
 export const randn = (shape: readonly number[], options: CreateOptions = {}): Tensor =>
-  draw('randn', 'random.normal', deviceOf(options), shape, floatType('randn', options.dtype))
+  draw('randn', randomNormalKernel, deviceOf(options), shape, floatType('randn', options.dtype))
 
 /** Uniform in [0, 1), of the shape, device and (if float, else f32) dtype of another tensor. */
 export const randLike = (x: Tensor): Tensor => rand(checkTensor('randLike', x).shape, like(x))
@@ -91,11 +92,12 @@ export function randint(low: number, high: number, shape: readonly number[], opt
       high,
       dtype,
     })
-  return draw('randint', 'random.integer', deviceOf(options), shape, dtype, { low: low >>> 0, range: (high - low) % 2 ** 32 })
+  return draw('randint', randomIntegerKernel, deviceOf(options), shape, dtype, { low: low >>> 0, range: (high - low) % 2 ** 32 })
 }
 
 /** Raw 32-bit words of the stream, u32: what everything else is made of. */
-export const randomBits = (shape: readonly number[], options: CreateOptions = {}): Tensor => draw('randomBits', 'random.bits', deviceOf(options), shape, 'u32')
+export const randomBits = (shape: readonly number[], options: CreateOptions = {}): Tensor =>
+  draw('randomBits', randomBitsKernel, deviceOf(options), shape, 'u32')
 
 /** 0 to n-1 in random order, i32. */
 export function randperm(n: number, options: CreateOptions = {}): Tensor {
@@ -120,7 +122,7 @@ export function bernoulli(p: number | Tensor, shape?: readonly number[], options
   const dtype = floatType('bernoulli', options.dtype)
   if (!isTensor(p)) {
     if (shape === undefined) throw new ArgumentError('bernoulli', 'a shape is needed beside a number: bernoulli(0.5, [2, 3])')
-    return draw('bernoulli', 'random.mask', deviceOf(options), shape, dtype, { threshold: checkProbability('bernoulli', p), value: 1 })
+    return draw('bernoulli', randomMaskKernel, deviceOf(options), shape, dtype, { threshold: checkProbability('bernoulli', p), value: 1 })
   }
   return traced('bernoulli', [p], {}, () => {
     const uniform = rand(shape ?? p.shape, { device: p.device })
@@ -135,7 +137,7 @@ export function bernoulli(p: number | Tensor, shape?: readonly number[], options
 /** What dropout multiplies with: 0 with probability `p`, else 1 / (1 - p). f32 by default. */
 export function dropoutMask(shape: readonly number[], p: number, options: CreateOptions = {}): Tensor {
   const keep = 1 - checkProbability('dropoutMask', p)
-  return draw('dropoutMask', 'random.mask', deviceOf(options), shape, floatType('dropoutMask', options.dtype), {
+  return draw('dropoutMask', randomMaskKernel, deviceOf(options), shape, floatType('dropoutMask', options.dtype), {
     threshold: keep,
     value: keep === 0 ? 0 : 1 / keep,
   })

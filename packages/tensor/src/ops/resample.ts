@@ -2,6 +2,7 @@
 import { elementAlias, KernelCall } from '../calls/kernel.js'
 import { isFloat } from '../dtype.js'
 import { ArgumentError, DTypeError, formatShape, ShapeError } from '../errors.js'
+import { maxPoolKernel, resampleKernel } from '../generated/shaders.js'
 import { adaptiveBand, type Alignment, averageBand, type Band, linearBand, nearestBand, padBand, type PadMode, poolSize } from '../kernels/bands.js'
 import type { Pair } from '../kernels/conv-plan.js'
 import type { Tensor } from '../tensor.js'
@@ -34,7 +35,7 @@ export function resample(x: Tensor, dim: number, band: Band): Tensor {
       device.stream.run(
         new KernelCall({
           op: 'resample',
-          kernel: 'resample',
+          kernel: resampleKernel,
           buffers: { x: dense!, first, weight, out },
           params: { count: out.size, n: rows.n, m: band.to, inner: rows.inner, taps: band.taps },
           aliases: { T: elementAlias(x) },
@@ -136,7 +137,7 @@ function maxPool(op: string, x: Tensor, p: Pool, adaptive: boolean): Pooled {
       x.device.stream.run(
         new KernelCall({
           op,
-          kernel: 'max_pool',
+          kernel: maxPoolKernel,
           buffers: { x: dense!, values: out[0], indices: out[1] },
           params: {
             count: out[0].size,

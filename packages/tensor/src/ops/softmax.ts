@@ -4,6 +4,7 @@ import { splitGroups } from '../calls/call.js'
 import { elementAlias, KernelCall } from '../calls/kernel.js'
 import { planReduce } from '../calls/reduce.js'
 import { isFloat } from '../dtype.js'
+import { softmaxGroupKernel, softmaxThreadKernel } from '../generated/shaders.js'
 import { normalDims, sizeOf } from '../layout.js'
 import type { Tensor } from '../tensor.js'
 import { traced } from '../trace.js'
@@ -34,7 +35,7 @@ function run(op: keyof typeof modes, x: Tensor, rows: Rows, shape: readonly numb
     device.stream.run(
       new KernelCall({
         op,
-        kernel: algorithm === 'thread' ? 'softmax.thread' : 'softmax.group',
+        kernel: algorithm === 'thread' ? softmaxThreadKernel : softmaxGroupKernel,
         buffers: { x: dense, out },
         params: { count, n, inner, nan: Number.NaN, minus_inf: Number.NEGATIVE_INFINITY },
         constants: { MODE: modes[op], WG: group },

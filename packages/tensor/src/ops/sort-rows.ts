@@ -3,6 +3,7 @@
 import { splitGroups } from '../calls/call.js'
 import { elementAlias, KernelCall } from '../calls/kernel.js'
 import { ArgumentError } from '../errors.js'
+import { sortFinishKernel, sortGroupKernel, sortLoadKernel, sortMergeKernel, sortRankKernel, sortStepKernel } from '../generated/shaders.js'
 import type { Tensor } from '../tensor.js'
 import { empty } from './launch.js'
 import { keyKind, type Rows, wideType, withDense } from './rows.js'
@@ -42,27 +43,27 @@ export function sortRows(op: string, x: Tensor, rows: Rows, descending: boolean,
   const elements = { params: { ...params, count: x.size }, invocations: x.size, constants, aliases }
   withDense([x], (dense) => {
     if (algorithm === 'rank') {
-      device.stream.run(new KernelCall({ op, kernel: 'sort.rank', buffers: { x: dense, values, indices }, ...elements }))
+      device.stream.run(new KernelCall({ op, kernel: sortRankKernel, buffers: { x: dense, values, indices }, ...elements }))
     } else if (algorithm === 'group') {
       if (n > SORT_CHUNK) throw new ArgumentError(op, `the algorithm "group" sorts up to ${SORT_CHUNK} elements, not ${n}`, { n })
-      device.stream.run(new KernelCall({ op, kernel: 'sort.group', buffers: { x: dense, values, indices }, ...groups(outer * inner) }))
+      device.stream.run(new KernelCall({ op, kernel: sortGroupKernel, buffers: { x: dense, values, indices }, ...groups(outer * inner) }))
     } else {
       const pairs = outer * inner * params.size
       const keys = empty(op, device, [pairs], 'u32')
       const places = empty(op, device, [pairs], 'u32')
       const buffers = { keys, places }
       const chunks = groups(pairs / SORT_CHUNK)
-      device.stream.run(new KernelCall({ op, kernel: 'sort.load', buffers: { x: dense, ...buffers }, ...chunks }))
+      device.stream.run(new KernelCall({ op, kernel: sortLoadKernel, buffers: { x: dense, ...buffers }, ...chunks }))
       for (let k = 2 * SORT_CHUNK; k <= params.size; k *= 2) {
         for (let j = k / 2; j >= SORT_CHUNK; j /= 2) {
           const half = { ...params, count: pairs / 2, k, j }
-          device.stream.run(new KernelCall({ op, kernel: 'sort.step', buffers, params: half, invocations: pairs / 2, updates: ['keys', 'places'] }))
+          device.stream.run(new KernelCall({ op, kernel: sortStepKernel, buffers, params: half, invocations: pairs / 2, updates: ['keys', 'places'] }))
         }
         device.stream.run(
-          new KernelCall({ op, kernel: 'sort.merge', buffers, params: { ...chunks.params, k }, grid: chunks.grid, updates: ['keys', 'places'] }),
+          new KernelCall({ op, kernel: sortMergeKernel, buffers, params: { ...chunks.params, k }, grid: chunks.grid, updates: ['keys', 'places'] }),
         )
       }
-      device.stream.run(new KernelCall({ op, kernel: 'sort.finish', buffers: { x: dense, values, indices, ordered: places }, ...elements }))
+      device.stream.run(new KernelCall({ op, kernel: sortFinishKernel, buffers: { x: dense, values, indices, ordered: places }, ...elements }))
       keys.dispose()
       places.dispose()
     }

@@ -26,7 +26,7 @@ export async function profileDispatches(
   const times = device.features.has('timestamp-query') && 2 * steps.length <= MAX_QUERIES ? await byQueries(device, steps) : await byWaiting(device, steps)
   return dispatches.map((d, i) => {
     const ms = times[i]!
-    return { op: d.op, kernel: names[i] ?? d.pipeline.kernel, ms, gflops: ms > 0 ? d.flops / ms / 1e6 : 0, gbps: ms > 0 ? d.bytes / ms / 1e6 : 0 }
+    return { op: d.op, kernel: names[i] ?? d.pipeline.kernel.name, ms, gflops: ms > 0 ? d.flops / ms / 1e6 : 0, gbps: ms > 0 ? d.bytes / ms / 1e6 : 0 }
   })
 }
 
