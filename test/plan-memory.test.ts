@@ -11,8 +11,8 @@ const call = (reads: Storage[], writes: Storage[], exclusive: Storage[] = []): C
   ({ inputs: reads.map(operand), outputs: writes.map(operand), exclusive: exclusive.map(operand) }) as unknown as Call
 const storage = (bytes: number): Storage => new Storage(null as never, bytes, null)
 
-function check(calls: Call[], temporary: (s: Storage) => boolean, align: number): ReturnType<typeof planMemory> {
-  const plan = planMemory(calls, temporary, align)
+function check(calls: Call[], temporary: (s: Storage) => boolean, align: number, most = Infinity): ReturnType<typeof planMemory> {
+  const plan = planMemory(calls, temporary, align, most)
   const lives = new Map<Storage, [number, number]>()
   calls.forEach((c, i) => {
     for (const { storage: s } of [...c.inputs, ...c.outputs]) if (temporary(s)) lives.set(s, [lives.get(s)?.[0] ?? i, i])
@@ -39,6 +39,18 @@ function check(calls: Call[], temporary: (s: Storage) => boolean, align: number)
   return plan
 }
 
+/** No buffer is larger than it may be, unless one storage alone is; such a one has its buffer to itself. */
+function checkMost({ arenas, place }: ReturnType<typeof planMemory>, most: number): void {
+  for (const [arena, bytes] of arenas.entries()) {
+    if (bytes <= most) continue
+    const inside = [...place].filter(([, p]) => p.arena === arena)
+    assert.ok(
+      inside.every(([s, p]) => p.offset === 0 && s.bytes > most),
+      `an arena of ${bytes} bytes, at most ${most} are allowed`,
+    )
+  }
+}
+
 test('any calls', () => {
   const line = fc.record({
     reads: fc.array(fc.nat(30), { maxLength: 4 }),
@@ -47,7 +59,7 @@ test('any calls', () => {
     outside: fc.boolean(),
   })
   fc.assert(
-    fc.property(fc.array(line, { minLength: 1, maxLength: 30 }), fc.constantFrom(16, 256), (list, align) => {
+    fc.property(fc.array(line, { minLength: 1, maxLength: 30 }), fc.constantFrom(16, 256), fc.constantFrom(Infinity, 1024, 4096), (list, align, most) => {
       const made: Storage[] = [storage(64)]
       const outside = new Set([made[0]!])
       const calls = list.map(({ reads, bytes, update, outside: out }) => {
@@ -57,7 +69,10 @@ test('any calls', () => {
         made.push(...outputs)
         return call(inputs, update && inputs.length ? [...outputs, inputs[0]!] : outputs, inputs.slice(1, 2))
       })
-      check(calls, (s) => !outside.has(s), align)
+      const plan = check(calls, (s) => !outside.has(s), align, most)
+      checkMost(plan, most)
+      // Of one buffer a colour, what need not be shared out.
+      if (plan.arenas.every((bytes) => bytes <= most)) assert.ok(plan.arenas.reduce((a, b) => a + b, 0) <= plan.unshared)
     }),
     { seed: 3, numRuns: 300 },
   )
@@ -72,6 +87,23 @@ test('a chain needs two buffers, however long', () => {
   )
   assert.equal(plan.arenas, [1024, 1024])
   assert.is(plan.unshared, 50 * 1024)
+})
+
+test('a colour that is more than a buffer may hold gets several, and no more memory than it needs', () => {
+  // One call writes three, another reads them: all live at once, in one colour.
+  const [a, b, c, out] = [storage(1024), storage(1024), storage(512), storage(16)]
+  const calls = [call([], [a, b, c]), call([a, b, c], [out])]
+  const all = (): boolean => true
+  assert.equal(check(calls, all, 16).arenas, [2560, 16])
+  assert.equal(check(calls, all, 16, 2048).arenas, [2048, 512, 16])
+  assert.equal(check(calls, all, 16, 1536).arenas, [1536, 1024, 16])
+  assert.equal(check(calls, all, 16, 1024).arenas, [1024, 1024, 512, 16])
+  // What is larger than any buffer gets one that the allocator will refuse.
+  assert.equal(check(calls, all, 16, 600).arenas, [1024, 1024, 512, 16])
+  // Bytes that are free again are used before another buffer is begun.
+  const chain = Array.from({ length: 20 }, () => storage(1024))
+  const links = chain.slice(1).map((s, i) => call([chain[i]!], [s]))
+  assert.equal(check(links, all, 16, 1024).arenas, [1024, 1024])
 })
 
 test('nothing temporary, nothing planned', () => {

@@ -19,6 +19,7 @@ const elsewhere: Record<string, readonly string[]> = {
   compile: ['compile'],
   'conv-plan': ['planConv'],
   errors: ['BmsError', 'init', 'currentDevice'],
+  'image-step': ['nn.keepingStatistics'],
   'faults-lost': ['DeviceLostError', 'useDevice'],
   limits: ['splitGroups'],
   'matmul-plan': ['planMatmul'],

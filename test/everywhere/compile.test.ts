@@ -1,5 +1,5 @@
 // compile(): what its words promise. Compiled equals eager for the hazards one can name, errors leave everything usable, replays allocate nothing.
-import { cat, compile, currentDevice, manualSeed, ones, rand, randn, type Rewrites, type Tensor, tensor, tidy, zeros } from '@bms/tensor'
+import { cat, compile, currentDevice, LimitError, manualSeed, ones, rand, randn, type Rewrites, type Tensor, tensor, tidy, zeros } from '@bms/tensor'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { close, ready, settle } from '../helpers/device.js'
@@ -237,6 +237,60 @@ test('1,000 replays allocate nothing; dispose gives all back', async () => {
   assert.is(device.memory().bytes, start.bytes)
   assert.ok(Number.isFinite(await step(x).item()), 'it can be used again')
   step.dispose()
+})
+
+test('plan: what a step holds and does, with nothing run and no pipeline made', async () => {
+  const device = currentDevice()
+  const w = tensor([1, 2, 3, 4])
+  const step = compile((x: Tensor) => {
+    w.copy_(w.add(x))
+    return { y: w.tanh().exp().sum(), z: randn([4]) }
+  })
+  const { pipelines } = device
+  const own = { get: pipelines.get, prepare: pipelines.prepare }
+  const refuse = (): never => {
+    throw new Error('a pipeline is made')
+  }
+  const x = tensor([1, 1, 1, 1])
+  const before = device.random.snapshot()
+  Object.assign(pipelines, { get: refuse, prepare: refuse })
+  let planned: ReturnType<typeof step.plan>
+  try {
+    planned = step.plan(x)
+  } finally {
+    Object.assign(pipelines, own)
+  }
+  assert.ok(planned.dispatches > 0 && planned.pipelines > 0 && planned.flops > 0 && planned.arenaBytes <= planned.unsharedBytes)
+  assert.ok(planned.resultBytes >= 16 + 4 + 16, 'an input and two results')
+  assert.equal(device.random.snapshot(), before)
+  close(await w.data(), [1, 2, 3, 4], 0)
+  assert.equal(step.stats(), planned)
+  // It is the program that then runs.
+  step(x)
+  assert.equal(step.stats(), planned)
+  close(await w.data(), [2, 3, 4, 5], 0)
+})
+
+test('plan: what does not fit is refused, and nothing is left of it; nor is a step planned inside another', async () => {
+  const device = currentDevice()
+  const inner = compile((x: Tensor) => x.mul(2))
+  const outer = compile((x: Tensor) => {
+    inner.plan(x)
+    return x
+  })
+  const x = ones([1024])
+  assert.throws(() => outer.plan(x), /cannot be planned while another one is recorded/)
+  const rows = Math.ceil(device.limits.maxStorageBufferBindingSize / 4096) + 1
+  const large = compile((t: Tensor) => t.expand([rows, 1024]).cumsum(0))
+  await settle(device)
+  const before = device.memory()
+  assert.throws(
+    () => large.plan(x),
+    (error: unknown) => error instanceof LimitError,
+  )
+  await settle(device)
+  assert.is(device.memory().bytes, before.bytes)
+  close(await inner(x).sum().data(), [2048], 0)
 })
 
 test.run()

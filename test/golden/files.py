@@ -60,7 +60,7 @@ def gradients(outputs, inputs, create_graph=False, first=0):
 
 def compact(t):
     """As goldens keep it: doubles as f32, int64 as i32."""
-    return t.float() if t.is_floating_point() else t if t.dtype == torch.bool else t.int()
+    return t.float() if t.is_floating_point() else t if t.dtype in (torch.bool, torch.uint8) else t.int()
 
 
 def encode(tensors, metadata):

@@ -11,6 +11,7 @@ import torch
 
 torch.set_num_threads(1)
 import exchange
+import images
 import init
 import modules
 import nan_inf
@@ -22,7 +23,7 @@ import schedulers
 import scores
 import training
 
-parts = {part.__name__: part.main for part in (ops, modules, optimizers, schedulers, init, training, ring, exchange, nan_inf, pth, scores)}
+parts = {part.__name__: part.main for part in (ops, modules, optimizers, schedulers, init, training, ring, images, exchange, nan_inf, pth, scores)}
 
 if sys.argv[1:2] == ['--check']:
     for path in sys.argv[2:]:

@@ -4,7 +4,8 @@
 //
 // With batch norm in the generator the passes normalise thus. The pass with gradients (chosen draws and prior samples together) by
 // its own batch, and it alone moves the running statistics, by which samples are drawn later. The pass that chooses by its own
-// batches of `drawsPerPass` draws of each point; its outputs are compared with each other only. A test holds both.
+// batches of `drawsPerPass` draws of each point: its outputs are compared with each other, and what it makes of each first draw is the
+// reconstruction that the critic gets. A critic's batch norms see one group of rows at a time and keep nothing. Tests hold all of this.
 import { arange, cat, grad, indexSelect, nn, noGrad, optim, rand, randn, stack, type Tensor } from '@bms/nn'
 import type { ObjectiveHyper } from './config/run.js'
 import type { ModelSwitches } from './models.js'

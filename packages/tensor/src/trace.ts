@@ -57,6 +57,17 @@ export const currentWatcher = (): Watcher | null => watcher
 /** The watcher, unless this is inside an op, which it sees as a whole. */
 export const outerWatcher = (): Watcher | null => (depth > 0 ? null : watcher)
 
+/** Runs `fn` with nobody watching. */
+export function unwatched<R>(fn: () => R): R {
+  const held = watcher
+  watcher = null
+  try {
+    return fn()
+  } finally {
+    watcher = held
+  }
+}
+
 /** Runs the op; the observer sees it as one step, whatever other ops it uses inside. */
 export function traced(op: string, inputs: readonly Tensor[], attrs: Attrs, compute: () => Tensor): Tensor {
   return tracedAll(op, inputs, attrs, () => [compute()])[0]!

@@ -87,9 +87,11 @@ export class ImageTraining extends Training<ImageConfig> {
       noGrad(() => {
         const R = this.nets.R!
         R.eval()
-        const { mean } = R.forward(x)
-        R.train()
-        return this.average.forward(mean)
+        try {
+          return this.average.forward(R.forward(x).mean)
+        } finally {
+          R.train()
+        }
       }),
     )
   }

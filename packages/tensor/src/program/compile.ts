@@ -8,7 +8,7 @@ import { copy_ } from '../ops/copy.js'
 import { commonDevice, empty } from '../ops/launch.js'
 import { keep, visitTensors } from '../scope.js'
 import { isTensor, Tensor } from '../tensor.js'
-import { currentWatcher } from '../trace.js'
+import { currentWatcher, unwatched } from '../trace.js'
 import type { Rewrites } from './optimise.js'
 import { Program, type ProgramStats } from './program.js'
 import type { KernelTime } from './profile.js'
@@ -31,7 +31,7 @@ export interface Compiled<A extends unknown[], R> {
   /** Records and builds the step for such arguments, its pipelines in parallel, without running it. */
   prepare(...args: A): Promise<void>
   /**
-   * Records the step for such arguments and plans its memory: what it will hold and do, before anything of it is made.
+   * Records the step for such arguments and lays out its memory: what it will hold and do. Nothing is run and no pipeline made.
    * @throws LimitError where the adapter could not hold it
    */
   plan(...args: A): ProgramStats
@@ -123,7 +123,8 @@ export function compile<A extends unknown[], R>(fn: (...args: A) => R, options: 
       const returned: Tensor[] = []
       visitTensors(recorded, isTensor, (t) => returned.push(t))
       const results = new Set(returned.map((t) => t.storage).filter((s) => recorder.planned.has(s)))
-      const made = new Program(device, recorder, results, options.rewrites ?? {}, name)
+      const inputBytes = inputs.reduce((sum, t) => sum + t.storage.bytes, 0)
+      const made = new Program(device, recorder, results, options.rewrites ?? {}, name, inputBytes)
       program = made
       const result = mapTensors(recorded, (t) => keep(new Tensor(made.result(t.storage).retain(), t.layout, t.dtype))) as R
       return { program: made, inputs, result }
@@ -186,7 +187,8 @@ export function compile<A extends unknown[], R>(fn: (...args: A) => R, options: 
     if (!currentWatcher()) await find(args)?.entry.program.prepare()
   }
   compiled.plan = (...args) => {
-    const found = find(args)
+    // What is only recorded shows no values to whoever watches them.
+    const found = unwatched(() => find(args))
     if (!found) throw new ArgumentError('plan', 'a step cannot be planned while another one is recorded')
     return found.entry.program.stats()
   }

@@ -41,12 +41,11 @@ export class Program {
   private readonly recorded: number
   private unshared = 0
   private arena = 0
-  private results = 0
   /** Loaded for DEBUG=3, which times a step's first runs. */
   private profiler: typeof import('./profile.js') | null = null
   private timed = 0
 
-  /** `results`: storages that the user reads after a run. */
+  /** `results`: storages that the user reads after a run. `ownBytes`: of the step's inputs; those of the results are added. */
   constructor(
     private readonly device: Device,
     private readonly recorder: Recorder,
@@ -54,6 +53,7 @@ export class Program {
     rewrites: Rewrites,
     /** What messages call it. */
     private readonly name: string,
+    private ownBytes: number,
   ) {
     this.recorded = recorder.calls.length
     this.graph = new Graph(recorder.calls, (s) => recorder.planned.has(s), results, recorder.generations)
@@ -92,7 +92,7 @@ export class Program {
     if (!real) {
       real = this.device.allocator.allocateNow('compile', s.bytes)
       this.owned.push(real)
-      this.results += real.bytes
+      this.ownBytes += real.bytes
       this.place.set(s, real)
     }
     return real
@@ -164,7 +164,7 @@ export class Program {
       pipelines: new Set(this.dispatches.map((d) => d.pipeline.key)).size,
       arenaBytes: this.arena,
       unsharedBytes: this.unshared,
-      resultBytes: this.results,
+      resultBytes: this.ownBytes,
       flops: this.dispatches.reduce((n, d) => n + d.flops, 0),
       bytesMoved: this.dispatches.reduce((n, d) => n + d.bytes, 0),
     }
