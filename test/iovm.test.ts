@@ -1,5 +1,5 @@
 // IoVM on generators whose answer is known: a linear map, whose closest image is a projection, and one with several valleys, where more starts find deeper ones.
-import { formatIovm, type Generator, type ImageSource, iovm } from '@bms/bms'
+import { formatIovm, type IovmGenerator, type ImageSource, iovm } from '@bms/bms'
 import { currentDevice, manualSeed, nn, randn, type Tensor, tensor } from '@bms/nn'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -83,7 +83,7 @@ test('a linear generator: the closest image is the projection', async () => {
 })
 
 /** Valleys wherever sin has its maxima, of different depth. */
-const wavy: Generator = {
+const wavy: IovmGenerator = {
   module: new nn.Module(),
   latent: 1,
   generate: (codes) => {
@@ -140,9 +140,9 @@ test('what cannot be measured is refused, and leaves nothing behind', async () =
   assert.is((await thrown(() => iovm(wavy, { ...images, n: 0 }))).code, 'BAD_ARGUMENT')
   const short: ImageSource = { ...images, batch: (start, count) => images.batch(start, count - 1) }
   assert.match((await thrown(() => iovm(wavy, short))).message, /a batch of 7 test images is \[6, 3, 2, 2\]/)
-  const large: Generator = { ...wavy, generate: (codes) => codes.expand(codes.shape[0]!, 5) }
+  const large: IovmGenerator = { ...wavy, generate: (codes) => codes.expand(codes.shape[0]!, 5) }
   assert.match((await thrown(() => iovm(large, images))).message, /of two codes the generator makes \[2, 5\]; test images are \[3, 2, 2\]/)
-  const broken: Generator = { ...wavy, generate: (codes) => wavy.generate!(codes).mul(Number.NaN) }
+  const broken: IovmGenerator = { ...wavy, generate: (codes) => wavy.generate!(codes).mul(Number.NaN) }
   const error = await thrown(() => iovm(broken, images, { steps: 2 }))
   assert.is(error.code, 'NOT_FINITE')
   assert.is(error.fields['image'], 0)

@@ -7,7 +7,7 @@ import { hostRandom } from '../data/random.js'
 import type { ImageSource } from '../features/images.js'
 
 /** A generator as it is asked here. */
-export interface Generator {
+export interface IovmGenerator {
   /** Put in evaluation mode for the time being: batch norms use their running statistics, power iterations rest. */
   readonly module: nn.Module
   /** Length of a code. */
@@ -176,7 +176,7 @@ function spread(values: Float64Array, subsets: number): number {
  * @param images test images; their values in [-1, 1] and their shape are the generator's
  * @throws BmsError `BAD_ARGUMENT` for options out of range, `SHAPE` where the generator makes other shapes, `NOT_FINITE` where no start of an image ends in a number
  */
-export async function iovm(generator: Generator, images: ImageSource, options: IovmOptions = {}): Promise<IovmResult> {
+export async function iovm(generator: IovmGenerator, images: ImageSource, options: IovmOptions = {}): Promise<IovmResult> {
   const { module, latent } = generator
   const { n } = images
   const { steps, restarts, lr, seed, subsets, ...rest } = settings(options, n)
