@@ -1,9 +1,11 @@
 // Convolution as an implicit matrix product, for software adapters with subgroups of 8 ("lanes"): as conv_rows.wgsl, but the lanes of a subgroup
 // each read other rows of a, four inner steps at once, and hand them round with subgroupBroadcast, since software adapters expand a load lane by lane.
+// For the same reason an invocation owns 32 rows x 8 columns where there are as many rows: what it reads of b serves all of them.
 enable subgroups;
 
 alias T = f32;                 // storage of a, b, bias, gate, c and rowsum; sums are f32
 const WIDTH: u32 = 8u;         // invocations of a workgroup
+const ROWS: u32 = 32u;         // 16 or 32
 const WEIGHT: bool = false;    // the weight gradient; else an image
 
 struct Params {
@@ -147,12 +149,12 @@ fn main(
   @builtin(subgroup_invocation_id) lane: u32,
 ) {
   // Workgroups are numbered through all three dimensions; row blocks run fastest, so that what they read of b stays in the cache.
-  let down = (params.m + 15u) / 16u;
+  let down = (params.m + ROWS - 1u) / ROWS;
   let across = (params.n + WIDTH * 8u - 1u) / (WIDTH * 8u);
   let phases = select(u32(params.div_y * params.div_x), 1u, WEIGHT);
   let id = linear(group, groups);
   if (id >= down * across * phases * params.groups) { return; }
-  let m0 = (id % down) * 16u;
+  let m0 = (id % down) * ROWS;
   let panel = (id / down) % across;
   let phaseIndex = (id / (down * across)) % phases;
   let phase = vec2u(phaseIndex % u32(params.div_x), phaseIndex / u32(params.div_x));
@@ -175,15 +177,21 @@ fn main(
   let source = vec2u(params.source_width, params.source_height);
   let startA = params.a_offset + g * params.a_group;
   let lastRow = params.m - 1u;
-  // Lane l of the subgroup reads rows l and 8 + l.
+  // Lane l of the subgroup reads rows l, 8 + l, ...
   let row0 = startA + min(m0 + lane, lastRow) * params.a_row;
   let row1 = startA + min(m0 + 8u + lane, lastRow) * params.a_row;
+  let row2 = startA + min(m0 + 16u + lane, lastRow) * params.a_row;
+  let row3 = startA + min(m0 + 24u + lane, lastRow) * params.a_row;
 
   var c0: Columns;  var c1: Columns;  var c2: Columns;  var c3: Columns;
   var c4: Columns;  var c5: Columns;  var c6: Columns;  var c7: Columns;
   var c8: Columns;  var c9: Columns;  var c10: Columns;  var c11: Columns;
   var c12: Columns;  var c13: Columns;  var c14: Columns;  var c15: Columns;
-  var s0 = 0.0;  var s1 = 0.0;
+  var c16: Columns;  var c17: Columns;  var c18: Columns;  var c19: Columns;
+  var c20: Columns;  var c21: Columns;  var c22: Columns;  var c23: Columns;
+  var c24: Columns;  var c25: Columns;  var c26: Columns;  var c27: Columns;
+  var c28: Columns;  var c29: Columns;  var c30: Columns;  var c31: Columns;
+  var s0 = 0.0;  var s1 = 0.0;  var s2 = 0.0;  var s3 = 0.0;
   for (var o = 0u; o < params.outer; o++) {
     var skipA: u32;
     var b0: vec4u;
@@ -225,11 +233,21 @@ fn main(
     }
     var a0 = row0 + skipA;
     var a1 = row1 + skipA;
+    var a2 = row2 + skipA;
+    var a3 = row3 + skipA;
     for (var k = 0u; k < inner; k += 4u) {
       var p0 = fetchA(a0, stepA, inner - k);
       var p1 = fetchA(a1, stepA, inner - k);
+      var p2: vec4f;
+      var p3: vec4f;
+      if (ROWS == 32u) {
+        p2 = fetchA(a2, stepA, inner - k);
+        p3 = fetchA(a3, stepA, inner - k);
+      }
       a0 += 4u * stepA;
       a1 += 4u * stepA;
+      a2 += 4u * stepA;
+      a3 += 4u * stepA;
       let count = min(4u, inner - k);
       for (var q = 0u; q < count; q++) {
         var y: Columns;
@@ -260,36 +278,59 @@ fn main(
         c13 = add(c13, subgroupBroadcast(p1.x, 5u), y);
         c14 = add(c14, subgroupBroadcast(p1.x, 6u), y);
         c15 = add(c15, subgroupBroadcast(p1.x, 7u), y);
-        s0 += p0.x;
-        s1 += p1.x;
+        if (ROWS == 32u) {
+          c16 = add(c16, subgroupBroadcast(p2.x, 0u), y);
+          c17 = add(c17, subgroupBroadcast(p2.x, 1u), y);
+          c18 = add(c18, subgroupBroadcast(p2.x, 2u), y);
+          c19 = add(c19, subgroupBroadcast(p2.x, 3u), y);
+          c20 = add(c20, subgroupBroadcast(p2.x, 4u), y);
+          c21 = add(c21, subgroupBroadcast(p2.x, 5u), y);
+          c22 = add(c22, subgroupBroadcast(p2.x, 6u), y);
+          c23 = add(c23, subgroupBroadcast(p2.x, 7u), y);
+          c24 = add(c24, subgroupBroadcast(p3.x, 0u), y);
+          c25 = add(c25, subgroupBroadcast(p3.x, 1u), y);
+          c26 = add(c26, subgroupBroadcast(p3.x, 2u), y);
+          c27 = add(c27, subgroupBroadcast(p3.x, 3u), y);
+          c28 = add(c28, subgroupBroadcast(p3.x, 4u), y);
+          c29 = add(c29, subgroupBroadcast(p3.x, 5u), y);
+          c30 = add(c30, subgroupBroadcast(p3.x, 6u), y);
+          c31 = add(c31, subgroupBroadcast(p3.x, 7u), y);
+        }
+        s0 += p0.x; s1 += p1.x; s2 += p2.x; s3 += p3.x;
         p0 = p0.yzwx;
         p1 = p1.yzwx;
+        p2 = p2.yzwx;
+        p3 = p3.yzwx;
       }
     }
   }
   if (params.has_rowsum != 0u && panel == 0u) {
     // Every subgroup of this workgroup holds the same sums.
     let first = params.rowsum_offset + g * params.m + m0 + lane;
-    if (m0 + lane < params.m) { rowsum[first] = T(s0); }
-    if (m0 + lane + 8u < params.m) { rowsum[first + 8u] = T(s1); }
+    let left = params.m - m0;
+    if (lane < left) { rowsum[first] = T(s0); }
+    if (lane + 8u < left) { rowsum[first + 8u] = T(s1); }
+    if (ROWS == 32u && lane + 16u < left) { rowsum[first + 16u] = T(s2); }
+    if (ROWS == 32u && lane + 24u < left) { rowsum[first + 24u] = T(s3); }
   }
 
   // One loop over the elements of the tile, which no compiler can unroll (it starts at m0): stores and activations are expanded lane by
   // lane, and written out for each element they would be most of the machine code.
-  var sums = array<vec4f, 32>(
-    c0.lo, c0.hi, c1.lo, c1.hi, c2.lo, c2.hi, c3.lo, c3.hi,
-    c4.lo, c4.hi, c5.lo, c5.hi, c6.lo, c6.hi, c7.lo, c7.hi,
-    c8.lo, c8.hi, c9.lo, c9.hi, c10.lo, c10.hi, c11.lo, c11.hi,
-    c12.lo, c12.hi, c13.lo, c13.hi, c14.lo, c14.hi, c15.lo, c15.hi,
+  var sums = array<Columns, 32>(
+    c0, c1, c2, c3, c4, c5, c6, c7,
+    c8, c9, c10, c11, c12, c13, c14, c15,
+    c16, c17, c18, c19, c20, c21, c22, c23,
+    c24, c25, c26, c27, c28, c29, c30, c31,
   );
   let plane = select(params.target_height * params.target_width, params.n, WEIGHT);
-  let end = min(m0 + 16u, params.m) * 8u;
+  let end = min(m0 + ROWS, params.m) * 8u;
   for (var i = m0 * 8u; i < end; i++) {
     let m = i / 8u;
     let j = i % 4u;
+    let sum = sums[m - m0];
     let place = select(lo.at[j], hi.at[j], i % 8u >= 4u);
     if (select(lo.there[j], hi.there[j], i % 8u >= 4u)) {
-      finish(sums[(i - m0 * 8u) / 4u][j], place + m * plane, g * params.m + m);
+      finish(select(sum.lo[j], sum.hi[j], i % 8u >= 4u), place + m * plane, g * params.m + m);
     }
   }
 }
