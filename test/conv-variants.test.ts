@@ -26,7 +26,7 @@ type Meeting = [x: readonly number[], w: readonly number[], geometry: Partial<im
 
 const meetings: Meeting[] = [
   // Output channels around a block of rows and a tile; pixels around a panel; input channels around the four that are read at once.
-  ...[1, 15, 16, 17, 31, 32, 33, 65].map((m): Meeting => [[1, 2, 5, 5], [m, 2, 3, 3], { padding: [1, 1] }]),
+  ...[1, 7, 8, 9, 15, 16, 17, 31, 32, 33, 65].map((m): Meeting => [[1, 2, 5, 5], [m, 2, 3, 3], { padding: [1, 1] }]),
   ...[7, 8, 9].map((n): Meeting => [[1, 3, 8, n], [5, 3, 3, 1], { padding: [1, 0] }]),
   ...[1, 3, 4, 5, 8, 9, 17].map((c): Meeting => [[2, c, 5, 3], [3, c, 2, 2], {}]),
   // Odd sizes and strides; a stride longer than the kernel, so that some pixels of the input meet nothing; taps that meet only padding.

@@ -104,7 +104,7 @@ export function convParams(s: ConvShape, pass: ConvPass): Record<string, number>
 function tileOf(algorithm: ConvAlgorithm, rows: number): { down: number; across: number; constants: Record<string, number> } {
   if (algorithm === 'rows') return { down: 16, across: 64, constants: { WIDTH: 8 } }
   if (algorithm === 'lanes') {
-    const down = rows <= 16 ? 16 : 32
+    const down = rows <= 8 ? 8 : rows <= 16 ? 16 : 32
     return { down, across: 64, constants: { WIDTH: 8, ROWS: down } }
   }
   const side = rows <= 32 ? 32 : 64
