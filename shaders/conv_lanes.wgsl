@@ -1,9 +1,11 @@
 // Convolution as an implicit matrix product, for software adapters with subgroups of 8 ("lanes"): as conv_rows.wgsl, but the lanes of a subgroup
 // each read other rows of a, four inner steps at once, and hand them round with subgroupBroadcast, since software adapters expand a load lane by lane.
+// For the same reason an invocation owns 32 rows x 8 columns where there are as many rows: what it reads of b serves all of them.
 enable subgroups;
 
 alias T = f32;                 // storage of a, b, bias, gate, c and rowsum; sums are f32
 const WIDTH: u32 = 8u;         // invocations of a workgroup
+const ROWS: u32 = 32u;         // 8, 16 or 32
 const WEIGHT: bool = false;    // the weight gradient; else an image
 
 struct Params {
@@ -40,37 +42,44 @@ struct Params {
 @group(0) @binding(5) var<storage, read_write> c: array<T>;
 @group(0) @binding(6) var<storage, read_write> rowsum: array<T>;
 
-fn is_nan(x: f32) -> bool {
-  return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u;
+fn is_nan(x: vec4f) -> vec4<bool> {
+  return (bitcast<vec4u>(x) & vec4u(0x7fffffffu)) > vec4u(0x7f800000u);
 }
 
 // NaN stays NaN.
-fn activate(x: f32) -> f32 {
-  if (params.activation == 1u) { return select(x, 0.0, x < 0.0); }
-  if (params.activation == 2u) { return select(params.slope * x, x, x > 0.0); }
-  if (params.activation == 3u) { return select(tanh(clamp(x, -15.0, 15.0)), x, is_nan(x)); }
+fn activate(x: vec4f) -> vec4f {
+  if (params.activation == 1u) { return select(x, vec4f(0.0), x < vec4f(0.0)); }
+  if (params.activation == 2u) { return select(params.slope * x, x, x > vec4f(0.0)); }
+  if (params.activation == 3u) { return select(tanh(clamp(x, vec4f(-15.0), vec4f(15.0))), x, is_nan(x)); }
   if (params.activation == 4u) {
     let e = exp(-abs(x));
-    return select(e, 1.0, x >= 0.0) / (1.0 + e);
+    return select(e, vec4f(1.0), x >= vec4f(0.0)) / (1.0 + e);
   }
   return x;
 }
 
 // A gradient past an activation, by the activation's output y.
-fn gated(value: f32, y: f32) -> f32 {
-  if (params.gate_activation == 1u) { return select(value, 0.0, y <= 0.0); }
-  if (params.gate_activation == 2u) { return value * select(params.slope, 1.0, y > 0.0); }
+fn gated(value: vec4f, y: vec4f) -> vec4f {
+  if (params.gate_activation == 1u) { return select(value, vec4f(0.0), y <= vec4f(0.0)); }
+  if (params.gate_activation == 2u) { return value * select(vec4f(params.slope), vec4f(1.0), y > vec4f(0.0)); }
   if (params.gate_activation == 3u) { return value * (1.0 - y * y); }
   return value * (y * (1.0 - y));
 }
 
-// One element of the result: `at` counts its elements.
-fn finish(sum: f32, at: u32, channel: u32) {
+// Four columns of a row of the result, those that are there: `at` counts its elements.
+fn finish(sum: vec4f, at: vec4u, there: vec4<bool>, channel: u32) {
   var value = sum;
   if (params.has_bias != 0u) { value += f32(bias[params.bias_offset + channel]); }
   value = activate(value);
-  if (params.gate_activation != 0u) { value = gated(value, f32(gate[params.gate_offset + at])); }
-  c[params.c_offset + at] = T(value);
+  if (params.gate_activation != 0u) {
+    let i = params.gate_offset + select(vec4u(0u), at, there);
+    value = gated(value, vec4f(f32(gate[i.x]), f32(gate[i.y]), f32(gate[i.z]), f32(gate[i.w])));
+  }
+  let i = params.c_offset + at;
+  if (there.x) { c[i.x] = T(value.x); }
+  if (there.y) { c[i.y] = T(value.y); }
+  if (there.z) { c[i.z] = T(value.z); }
+  if (there.w) { c[i.w] = T(value.w); }
 }
 
 struct Columns { lo: vec4f, hi: vec4f }   // 8 columns of one row
@@ -88,7 +97,7 @@ fn linear(group: vec3u, groups: vec3u) -> u32 {
   return (group.z * groups.y + group.y) * groups.x + group.x;
 }
 
-// Four columns: pixels of an image (y, x, and where their image starts in b and in the result), or taps of a weight.
+// Four columns: pixels of an image (y and x among those of their phase, where their image starts in b, their place in the result), or taps of a weight.
 struct Place { y: vec4i, x: vec4i, image: vec4u, at: vec4u, there: vec4<bool> }
 
 // The pixels of one phase, those whose taps are the same: y and x equal to the phase modulo div.
@@ -99,13 +108,13 @@ fn pixels(first: u32, phase: vec2u, group: u32) -> Place {
   let there = n < vec4u(tall * wide * params.batch);
   let p = select(vec4u(0u), n, there);
   let image = p / max(tall * wide, 1u);
-  let y = (p / max(wide, 1u)) % max(tall, 1u) * u32(params.div_y) + phase.y;
-  let x = p % max(wide, 1u) * u32(params.div_x) + phase.x;
+  let y = (p / max(wide, 1u)) % max(tall, 1u);
+  let x = p % max(wide, 1u);
   let plane = params.target_height * params.target_width;
   return Place(
     vec4i(y), vec4i(x),
     params.b_offset + (image * params.groups + group) * params.source_channels * params.source_height * params.source_width,
-    (image * params.groups + group) * params.m * plane + y * params.target_width + x,
+    (image * params.groups + group) * params.m * plane + (y * u32(params.div_y) + phase.y) * params.target_width + x * u32(params.div_x) + phase.x,
     there,
   );
 }
@@ -147,12 +156,12 @@ fn main(
   @builtin(subgroup_invocation_id) lane: u32,
 ) {
   // Workgroups are numbered through all three dimensions; row blocks run fastest, so that what they read of b stays in the cache.
-  let down = (params.m + 15u) / 16u;
+  let down = (params.m + ROWS - 1u) / ROWS;
   let across = (params.n + WIDTH * 8u - 1u) / (WIDTH * 8u);
   let phases = select(u32(params.div_y * params.div_x), 1u, WEIGHT);
   let id = linear(group, groups);
   if (id >= down * across * phases * params.groups) { return; }
-  let m0 = (id % down) * 16u;
+  let m0 = (id % down) * ROWS;
   let panel = (id / down) % across;
   let phaseIndex = (id / (down * across)) % phases;
   let phase = vec2u(phaseIndex % u32(params.div_x), phaseIndex / u32(params.div_x));
@@ -175,15 +184,21 @@ fn main(
   let source = vec2u(params.source_width, params.source_height);
   let startA = params.a_offset + g * params.a_group;
   let lastRow = params.m - 1u;
-  // Lane l of the subgroup reads rows l and 8 + l.
+  // Lane l of the subgroup reads rows l, 8 + l, ...
   let row0 = startA + min(m0 + lane, lastRow) * params.a_row;
   let row1 = startA + min(m0 + 8u + lane, lastRow) * params.a_row;
+  let row2 = startA + min(m0 + 16u + lane, lastRow) * params.a_row;
+  let row3 = startA + min(m0 + 24u + lane, lastRow) * params.a_row;
 
   var c0: Columns;  var c1: Columns;  var c2: Columns;  var c3: Columns;
   var c4: Columns;  var c5: Columns;  var c6: Columns;  var c7: Columns;
   var c8: Columns;  var c9: Columns;  var c10: Columns;  var c11: Columns;
   var c12: Columns;  var c13: Columns;  var c14: Columns;  var c15: Columns;
-  var s0 = 0.0;  var s1 = 0.0;
+  var c16: Columns;  var c17: Columns;  var c18: Columns;  var c19: Columns;
+  var c20: Columns;  var c21: Columns;  var c22: Columns;  var c23: Columns;
+  var c24: Columns;  var c25: Columns;  var c26: Columns;  var c27: Columns;
+  var c28: Columns;  var c29: Columns;  var c30: Columns;  var c31: Columns;
+  var s0 = 0.0;  var s1 = 0.0;  var s2 = 0.0;  var s3 = 0.0;
   for (var o = 0u; o < params.outer; o++) {
     var skipA: u32;
     var b0: vec4u;
@@ -210,14 +225,16 @@ fn main(
     } else {
       // o is a tap. All pixels of a phase have it, or none.
       let tap = vec2i(i32(o % params.kernel_width), i32(o / params.kernel_width));
-      let shift = vec2i(params.origin_x, params.origin_y) + tap * vec2i(params.step_x, params.step_y);
+      let meets = vec2i(phase) + vec2i(params.origin_x, params.origin_y) + tap * vec2i(params.step_x, params.step_y);
       let divisor = vec2i(params.div_x, params.div_y);
-      if (any((vec2i(phase) + shift) % divisor != vec2i(0))) { continue; }
+      if (any(meets % divisor != vec2i(0))) { continue; }
       skipA = o;
-      let y0 = (lo.y * params.mul_y + shift.y) / divisor.y;
-      let y1 = (hi.y * params.mul_y + shift.y) / divisor.y;
-      x0 = (lo.x * params.mul_x + shift.x) / divisor.x;
-      x1 = (hi.x * params.mul_x + shift.x) / divisor.x;
+      // Where the first pixel of the phase meets it; the others follow. (Divided pixel by pixel it would cost as much as eight channels.)
+      let shift = meets / divisor;
+      let y0 = lo.y * params.mul_y + shift.y;
+      let y1 = hi.y * params.mul_y + shift.y;
+      x0 = lo.x * params.mul_x + shift.x;
+      x1 = hi.x * params.mul_x + shift.x;
       inside0 = both(both(lo.there, inRange(y0, source.y)), inRange(x0, source.x));
       inside1 = both(both(hi.there, inRange(y1, source.y)), inRange(x1, source.x));
       b0 = select(vec4u(0u), lo.image + vec4u(y0 * i32(source.x) + x0), inside0);
@@ -225,11 +242,22 @@ fn main(
     }
     var a0 = row0 + skipA;
     var a1 = row1 + skipA;
+    var a2 = row2 + skipA;
+    var a3 = row3 + skipA;
     for (var k = 0u; k < inner; k += 4u) {
       var p0 = fetchA(a0, stepA, inner - k);
-      var p1 = fetchA(a1, stepA, inner - k);
+      var p1: vec4f;
+      var p2: vec4f;
+      var p3: vec4f;
+      if (ROWS > 8u) { p1 = fetchA(a1, stepA, inner - k); }
+      if (ROWS == 32u) {
+        p2 = fetchA(a2, stepA, inner - k);
+        p3 = fetchA(a3, stepA, inner - k);
+      }
       a0 += 4u * stepA;
       a1 += 4u * stepA;
+      a2 += 4u * stepA;
+      a3 += 4u * stepA;
       let count = min(4u, inner - k);
       for (var q = 0u; q < count; q++) {
         var y: Columns;
@@ -252,44 +280,65 @@ fn main(
         c5 = add(c5, subgroupBroadcast(p0.x, 5u), y);
         c6 = add(c6, subgroupBroadcast(p0.x, 6u), y);
         c7 = add(c7, subgroupBroadcast(p0.x, 7u), y);
-        c8 = add(c8, subgroupBroadcast(p1.x, 0u), y);
-        c9 = add(c9, subgroupBroadcast(p1.x, 1u), y);
-        c10 = add(c10, subgroupBroadcast(p1.x, 2u), y);
-        c11 = add(c11, subgroupBroadcast(p1.x, 3u), y);
-        c12 = add(c12, subgroupBroadcast(p1.x, 4u), y);
-        c13 = add(c13, subgroupBroadcast(p1.x, 5u), y);
-        c14 = add(c14, subgroupBroadcast(p1.x, 6u), y);
-        c15 = add(c15, subgroupBroadcast(p1.x, 7u), y);
-        s0 += p0.x;
-        s1 += p1.x;
+        if (ROWS > 8u) {
+          c8 = add(c8, subgroupBroadcast(p1.x, 0u), y);
+          c9 = add(c9, subgroupBroadcast(p1.x, 1u), y);
+          c10 = add(c10, subgroupBroadcast(p1.x, 2u), y);
+          c11 = add(c11, subgroupBroadcast(p1.x, 3u), y);
+          c12 = add(c12, subgroupBroadcast(p1.x, 4u), y);
+          c13 = add(c13, subgroupBroadcast(p1.x, 5u), y);
+          c14 = add(c14, subgroupBroadcast(p1.x, 6u), y);
+          c15 = add(c15, subgroupBroadcast(p1.x, 7u), y);
+        }
+        if (ROWS == 32u) {
+          c16 = add(c16, subgroupBroadcast(p2.x, 0u), y);
+          c17 = add(c17, subgroupBroadcast(p2.x, 1u), y);
+          c18 = add(c18, subgroupBroadcast(p2.x, 2u), y);
+          c19 = add(c19, subgroupBroadcast(p2.x, 3u), y);
+          c20 = add(c20, subgroupBroadcast(p2.x, 4u), y);
+          c21 = add(c21, subgroupBroadcast(p2.x, 5u), y);
+          c22 = add(c22, subgroupBroadcast(p2.x, 6u), y);
+          c23 = add(c23, subgroupBroadcast(p2.x, 7u), y);
+          c24 = add(c24, subgroupBroadcast(p3.x, 0u), y);
+          c25 = add(c25, subgroupBroadcast(p3.x, 1u), y);
+          c26 = add(c26, subgroupBroadcast(p3.x, 2u), y);
+          c27 = add(c27, subgroupBroadcast(p3.x, 3u), y);
+          c28 = add(c28, subgroupBroadcast(p3.x, 4u), y);
+          c29 = add(c29, subgroupBroadcast(p3.x, 5u), y);
+          c30 = add(c30, subgroupBroadcast(p3.x, 6u), y);
+          c31 = add(c31, subgroupBroadcast(p3.x, 7u), y);
+        }
+        s0 += p0.x; s1 += p1.x; s2 += p2.x; s3 += p3.x;
         p0 = p0.yzwx;
         p1 = p1.yzwx;
+        p2 = p2.yzwx;
+        p3 = p3.yzwx;
       }
     }
   }
   if (params.has_rowsum != 0u && panel == 0u) {
     // Every subgroup of this workgroup holds the same sums.
     let first = params.rowsum_offset + g * params.m + m0 + lane;
-    if (m0 + lane < params.m) { rowsum[first] = T(s0); }
-    if (m0 + lane + 8u < params.m) { rowsum[first + 8u] = T(s1); }
+    let left = params.m - m0;
+    if (lane < left) { rowsum[first] = T(s0); }
+    if (ROWS > 8u && lane + 8u < left) { rowsum[first + 8u] = T(s1); }
+    if (ROWS == 32u && lane + 16u < left) { rowsum[first + 16u] = T(s2); }
+    if (ROWS == 32u && lane + 24u < left) { rowsum[first + 24u] = T(s3); }
   }
 
-  // One loop over the elements of the tile, which no compiler can unroll (it starts at m0): stores and activations are expanded lane by
-  // lane, and written out for each element they would be most of the machine code.
-  var sums = array<vec4f, 32>(
-    c0.lo, c0.hi, c1.lo, c1.hi, c2.lo, c2.hi, c3.lo, c3.hi,
-    c4.lo, c4.hi, c5.lo, c5.hi, c6.lo, c6.hi, c7.lo, c7.hi,
-    c8.lo, c8.hi, c9.lo, c9.hi, c10.lo, c10.hi, c11.lo, c11.hi,
-    c12.lo, c12.hi, c13.lo, c13.hi, c14.lo, c14.hi, c15.lo, c15.hi,
+  // A loop over the rows, which no compiler can unroll (it starts at m0): stores and activations are expanded lane by lane, and written out
+  // for each row they would be most of the machine code.
+  var sums = array<Columns, 32>(
+    c0, c1, c2, c3, c4, c5, c6, c7,
+    c8, c9, c10, c11, c12, c13, c14, c15,
+    c16, c17, c18, c19, c20, c21, c22, c23,
+    c24, c25, c26, c27, c28, c29, c30, c31,
   );
   let plane = select(params.target_height * params.target_width, params.n, WEIGHT);
-  let end = min(m0 + 16u, params.m) * 8u;
-  for (var i = m0 * 8u; i < end; i++) {
-    let m = i / 8u;
-    let j = i % 4u;
-    let place = select(lo.at[j], hi.at[j], i % 8u >= 4u);
-    if (select(lo.there[j], hi.there[j], i % 8u >= 4u)) {
-      finish(sums[(i - m0 * 8u) / 4u][j], place + m * plane, g * params.m + m);
-    }
+  let end = min(m0 + ROWS, params.m);
+  for (var m = m0; m < end; m++) {
+    let sum = sums[m - m0];
+    finish(sum.lo, lo.at + m * plane, lo.there, g * params.m + m);
+    finish(sum.hi, hi.at + m * plane, hi.there, g * params.m + m);
   }
 }

@@ -43,37 +43,44 @@ struct Params {
 @group(0) @binding(5) var<storage, read_write> c: array<T>;
 @group(0) @binding(6) var<storage, read_write> rowsum: array<T>;
 
-fn is_nan(x: f32) -> bool {
-  return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u;
+fn is_nan(x: vec4f) -> vec4<bool> {
+  return (bitcast<vec4u>(x) & vec4u(0x7fffffffu)) > vec4u(0x7f800000u);
 }
 
 // NaN stays NaN.
-fn activate(x: f32) -> f32 {
-  if (params.activation == 1u) { return select(x, 0.0, x < 0.0); }
-  if (params.activation == 2u) { return select(params.slope * x, x, x > 0.0); }
-  if (params.activation == 3u) { return select(tanh(clamp(x, -15.0, 15.0)), x, is_nan(x)); }
+fn activate(x: vec4f) -> vec4f {
+  if (params.activation == 1u) { return select(x, vec4f(0.0), x < vec4f(0.0)); }
+  if (params.activation == 2u) { return select(params.slope * x, x, x > vec4f(0.0)); }
+  if (params.activation == 3u) { return select(tanh(clamp(x, vec4f(-15.0), vec4f(15.0))), x, is_nan(x)); }
   if (params.activation == 4u) {
     let e = exp(-abs(x));
-    return select(e, 1.0, x >= 0.0) / (1.0 + e);
+    return select(e, vec4f(1.0), x >= vec4f(0.0)) / (1.0 + e);
   }
   return x;
 }
 
 // A gradient past an activation, by the activation's output y.
-fn gated(value: f32, y: f32) -> f32 {
-  if (params.gate_activation == 1u) { return select(value, 0.0, y <= 0.0); }
-  if (params.gate_activation == 2u) { return value * select(params.slope, 1.0, y > 0.0); }
+fn gated(value: vec4f, y: vec4f) -> vec4f {
+  if (params.gate_activation == 1u) { return select(value, vec4f(0.0), y <= vec4f(0.0)); }
+  if (params.gate_activation == 2u) { return value * select(vec4f(params.slope), vec4f(1.0), y > vec4f(0.0)); }
   if (params.gate_activation == 3u) { return value * (1.0 - y * y); }
   return value * (y * (1.0 - y));
 }
 
-// One element of the result: `at` counts its elements.
-fn finish(sum: f32, at: u32, channel: u32) {
+// Four columns of a row of the result, those that are there: `at` counts its elements.
+fn finish(sum: vec4f, at: vec4u, there: vec4<bool>, channel: u32) {
   var value = sum;
   if (params.has_bias != 0u) { value += f32(bias[params.bias_offset + channel]); }
   value = activate(value);
-  if (params.gate_activation != 0u) { value = gated(value, f32(gate[params.gate_offset + at])); }
-  c[params.c_offset + at] = T(value);
+  if (params.gate_activation != 0u) {
+    let i = params.gate_offset + select(vec4u(0u), at, there);
+    value = gated(value, vec4f(f32(gate[i.x]), f32(gate[i.y]), f32(gate[i.z]), f32(gate[i.w])));
+  }
+  let i = params.c_offset + at;
+  if (there.x) { c[i.x] = T(value.x); }
+  if (there.y) { c[i.y] = T(value.y); }
+  if (there.z) { c[i.z] = T(value.z); }
+  if (there.w) { c[i.w] = T(value.w); }
 }
 
 struct Columns { lo: vec4f, hi: vec4f }   // 8 columns of one row
@@ -91,7 +98,7 @@ fn linear(group: vec3u, groups: vec3u) -> u32 {
   return (group.z * groups.y + group.y) * groups.x + group.x;
 }
 
-// Four columns: pixels of an image (y, x, and where their image starts in b and in the result), or taps of a weight.
+// Four columns: pixels of an image (y and x among those of their phase, where their image starts in b, their place in the result), or taps of a weight.
 struct Place { y: vec4i, x: vec4i, image: vec4u, at: vec4u, there: vec4<bool> }
 
 // The pixels of one phase, those whose taps are the same: y and x equal to the phase modulo div.
@@ -102,13 +109,13 @@ fn pixels(first: u32, phase: vec2u, group: u32) -> Place {
   let there = n < vec4u(tall * wide * params.batch);
   let p = select(vec4u(0u), n, there);
   let image = p / max(tall * wide, 1u);
-  let y = (p / max(wide, 1u)) % max(tall, 1u) * u32(params.div_y) + phase.y;
-  let x = p % max(wide, 1u) * u32(params.div_x) + phase.x;
+  let y = (p / max(wide, 1u)) % max(tall, 1u);
+  let x = p % max(wide, 1u);
   let plane = params.target_height * params.target_width;
   return Place(
     vec4i(y), vec4i(x),
     params.b_offset + (image * params.groups + group) * params.source_channels * params.source_height * params.source_width,
-    (image * params.groups + group) * params.m * plane + y * params.target_width + x,
+    (image * params.groups + group) * params.m * plane + (y * u32(params.div_y) + phase.y) * params.target_width + x * u32(params.div_x) + phase.x,
     there,
   );
 }
@@ -213,14 +220,16 @@ fn main(
     } else {
       // o is a tap. All pixels of a phase have it, or none.
       let tap = vec2i(i32(o % params.kernel_width), i32(o / params.kernel_width));
-      let shift = vec2i(params.origin_x, params.origin_y) + tap * vec2i(params.step_x, params.step_y);
+      let meets = vec2i(phase) + vec2i(params.origin_x, params.origin_y) + tap * vec2i(params.step_x, params.step_y);
       let divisor = vec2i(params.div_x, params.div_y);
-      if (any((vec2i(phase) + shift) % divisor != vec2i(0))) { continue; }
+      if (any(meets % divisor != vec2i(0))) { continue; }
       skipA = o;
-      let y0 = (lo.y * params.mul_y + shift.y) / divisor.y;
-      let y1 = (hi.y * params.mul_y + shift.y) / divisor.y;
-      x0 = (lo.x * params.mul_x + shift.x) / divisor.x;
-      x1 = (hi.x * params.mul_x + shift.x) / divisor.x;
+      // Where the first pixel of the phase meets it; the others follow. (Divided pixel by pixel it would cost as much as eight channels.)
+      let shift = meets / divisor;
+      let y0 = lo.y * params.mul_y + shift.y;
+      let y1 = hi.y * params.mul_y + shift.y;
+      x0 = lo.x * params.mul_x + shift.x;
+      x1 = hi.x * params.mul_x + shift.x;
       inside0 = both(both(lo.there, inRange(y0, source.y)), inRange(x0, source.x));
       inside1 = both(both(hi.there, inRange(y1, source.y)), inRange(x1, source.x));
       b0 = select(vec4u(0u), lo.image + vec4u(y0 * i32(source.x) + x0), inside0);
@@ -274,26 +283,21 @@ fn main(
     }
   }
 
-  // One loop over the elements of the tile, which no compiler can unroll (it starts at m0): stores and activations are expanded lane by
-  // lane, and written out for each element they would be most of the machine code.
-  var sums = array<vec4f, 32>(
-    c0.lo, c0.hi, c1.lo, c1.hi, c2.lo, c2.hi, c3.lo, c3.hi,
-    c4.lo, c4.hi, c5.lo, c5.hi, c6.lo, c6.hi, c7.lo, c7.hi,
-    c8.lo, c8.hi, c9.lo, c9.hi, c10.lo, c10.hi, c11.lo, c11.hi,
-    c12.lo, c12.hi, c13.lo, c13.hi, c14.lo, c14.hi, c15.lo, c15.hi,
+  // A loop over the rows, which no compiler can unroll (it starts at m0): stores and activations are expanded lane by lane, and written out
+  // for each row they would be most of the machine code.
+  var sums = array<Columns, 16>(
+    c0, c1, c2, c3, c4, c5, c6, c7,
+    c8, c9, c10, c11, c12, c13, c14, c15,
   );
   let plane = select(params.target_height * params.target_width, params.n, WEIGHT);
+  let end = min(m0 + 16u, params.m);
   if (params.has_rowsum != 0u && n0 == 0u) {
     var sumsA = array<vec4f, 4>(s0, s1, s2, s3);
-    for (var m = m0; m < min(m0 + 16u, params.m); m++) { rowsum[params.rowsum_offset + g * params.m + m] = T(sumsA[(m - m0) / 4u][(m - m0) % 4u]); }
+    for (var m = m0; m < end; m++) { rowsum[params.rowsum_offset + g * params.m + m] = T(sumsA[(m - m0) / 4u][(m - m0) % 4u]); }
   }
-  let end = min(m0 + 16u, params.m) * 8u;
-  for (var i = m0 * 8u; i < end; i++) {
-    let m = i / 8u;
-    let j = i % 4u;
-    let place = select(lo.at[j], hi.at[j], i % 8u >= 4u);
-    if (select(lo.there[j], hi.there[j], i % 8u >= 4u)) {
-      finish(sums[(i - m0 * 8u) / 4u][j], place + m * plane, g * params.m + m);
-    }
+  for (var m = m0; m < end; m++) {
+    let sum = sums[m - m0];
+    finish(sum.lo, lo.at + m * plane, lo.there, g * params.m + m);
+    finish(sum.hi, hi.at + m * plane, hi.there, g * params.m + m);
   }
 }

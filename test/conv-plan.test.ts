@@ -51,6 +51,13 @@ test('the three passes do the same work on products of other shapes', () => {
   assert.equal(planConv(shape, 'input', software).workgroups, [(64 / 16) * ((16 * 16 * 16) / 64) * 4, 1, 1])
 })
 
+test('blocks of rows are as high as there are rows for', () => {
+  const rows = (outChannels: number): unknown => planConv({ ...shape, outChannels }, 'forward', subgroups).constants['ROWS']
+  assert.equal([1, 8, 9, 16, 17, 33].map(rows), [8, 8, 16, 16, 32, 32])
+  const side = (outChannels: number): unknown => planConv({ ...shape, outChannels }, 'forward', gpu).constants['TILE_M']
+  assert.equal([1, 32, 33, 64].map(side), [32, 32, 64, 64])
+})
+
 test('a weight gradient of few tiles is summed in parts, on GPUs', () => {
   assert.is(planConv(shape, 'weight', software).splits, 1)
   assert.is(planConv(shape, 'forward', gpu).splits, 1)

@@ -1,15 +1,14 @@
 // Kernel variants around the thresholds of their planners: just below, at and just above each, the planned kernel is the one that the plan promises, on
 // either kind of adapter, and its results are those of float64 (or, where bits are promised, of the other variants).
 import * as bms from '@bms/nn'
-import { compile, type DType, type KernelName, manualSeed, matmul, type MatmulAlgorithm, nn, noGrad, optim, type Tensor, tensor, zeros } from '@bms/nn'
+import { compile, manualSeed, matmul, type MatmulAlgorithm, nn, noGrad, optim, type Tensor, zeros } from '@bms/nn'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { product, seeded } from './helpers/arrays.js'
 import { close } from './helpers/device.js'
 import * as nd from './helpers/nd.js'
 import type { Nd } from './helpers/nd.js'
-import * as images from './helpers/nd-images.js'
 import * as order from './helpers/nd-order.js'
+import { checker, type Kind, put, wave } from './helpers/variants.js'
 import { Watched } from './helpers/watched.js'
 import { count } from './support/figures.js'
 
@@ -22,37 +21,7 @@ test.before(async () => {
 
 test.after(() => watched.close())
 
-/** Numbers of both signs, the same in every run. `steps`: few different ones, so that many are equal. */
-function wave(shape: readonly number[], steps = 1 << 20): Nd {
-  const random = seeded(product(shape) + steps)
-  return { shape, data: Array.from({ length: product(shape) }, () => Math.fround((Math.round(random() * steps) / steps) * 4 - 2)) }
-}
-const put = (x: Nd, dtype: DType = 'f32'): Tensor => tensor(Float64Array.from(x.data), { shape: x.shape, dtype })
-
-type Kind = 'gpu' | 'software'
-
-/** Runs an op as on a kind of adapter: it must dispatch `kernel`, and give what is expected within `tolerance` of the largest. */
-async function check(what: string, kind: Kind, kernel: KernelName, run: () => Tensor | Tensor[], expected: Nd | Nd[], tolerance: number): Promise<void> {
-  await watched.as(kind, async () => {
-    let results: Tensor | Tensor[] = []
-    const kernels = watched.kernelsOf(() => {
-      results = run()
-    })
-    assert.ok(kernels.includes(kernel), `${what} as on ${kind} ran ${kernels}, expected ${kernel}`)
-    const lists = [expected].flat()
-    for (const [k, t] of [results].flat().entries()) {
-      assert.equal(t.shape, lists[k]!.shape, what)
-      const scale = tolerance === 0 ? 1 : lists[k]!.data.reduce((a, b) => Math.max(a, Math.abs(b)), 1e-30)
-      const values = Array.from(await t.data(), (v) => v / scale)
-      try {
-        close(values, lists[k]!.data.map((v) => v / scale), tolerance) // biome-ignore format: one line
-      } catch (error) {
-        throw new Error(`${what} as on ${kind}, ${kernel}: ${(error as Error).message}`)
-      }
-    }
-    count('variants')
-  })
-}
+const check = checker(() => watched)
 
 /** What planReduce plans. */
 const planned: [kind: Kind, results: number, length: number, plan: 'thread' | 'group'][] = [
@@ -179,85 +148,6 @@ test('products that only GPUs plan: sums shared by a workgroup, large tiles', as
     const b: Nd = { shape: [2, 512], data: Array.from({ length: 1024 }, (_, i) => (i < 512 ? 1 : 1000 * (i - 512))) }
     const expected: Nd = { shape: [m, 512], data: Array.from({ length: m * 512 }, (_, i) => Math.floor(i / 512) + 1000 * (i % 512)) }
     await check(`tiles of ${m}`, 'gpu', 'matmul_tiles', () => matmul(put(a), put(b), { algorithm: 'tiles' }), expected, 0)
-  }
-})
-
-/** Image, weight, and how they meet. */
-type Meeting = [x: readonly number[], w: readonly number[], geometry: Partial<images.Geometry>]
-
-const meetings: Meeting[] = [
-  // Output channels around a block of rows and a tile; pixels around a panel; input channels around the four that are read at once.
-  ...[1, 15, 16, 17, 31, 32, 33, 65].map((m): Meeting => [[1, 2, 5, 5], [m, 2, 3, 3], { padding: [1, 1] }]),
-  ...[7, 8, 9].map((n): Meeting => [[1, 3, 8, n], [5, 3, 3, 1], { padding: [1, 0] }]),
-  ...[1, 3, 4, 5, 8, 9, 17].map((c): Meeting => [[2, c, 5, 3], [3, c, 2, 2], {}]),
-  // Odd sizes and strides; a stride longer than the kernel, so that some pixels of the input meet nothing; taps that meet only padding.
-  [[2, 3, 9, 7], [4, 3, 4, 4], { stride: [2, 2], padding: [1, 1] }],
-  [[1, 2, 11, 10], [3, 2, 2, 2], { stride: [3, 4] }],
-  [[1, 2, 7, 8], [3, 2, 1, 2], { stride: [3, 3], padding: [1, 1] }],
-  [[1, 2, 8, 9], [3, 2, 3, 3], { stride: [2, 3], dilation: [2, 3], padding: [3, 2] }],
-  [[1, 1, 5, 6], [2, 1, 3, 2], { dilation: [2, 4], stride: [4, 2], padding: [2, 1] }],
-  [[1, 2, 3, 2], [2, 2, 3, 3], { padding: [5, 4] }],
-  // Groups of one channel, of several, of more rows than a block.
-  [[2, 6, 5, 5], [6, 1, 3, 3], { groups: 6, padding: [1, 1] }],
-  [[1, 6, 6, 5], [9, 2, 3, 2], { groups: 3, stride: [2, 1] }],
-  [[1, 4, 4, 5], [36, 2, 2, 2], { groups: 2, padding: [1, 1] }],
-  // A weight gradient in several parts, as GPUs plan it, whose last has fewer terms; in groups.
-  [[2, 3, 17, 16], [5, 3, 3, 3], { padding: [1, 1] }],
-  [[3, 4, 17, 16], [4, 2, 3, 3], { padding: [1, 1], groups: 2 }],
-]
-
-const convAlgorithms = (): bms.ConvAlgorithm[] => ['rows', 'tiles', ...(watched.device.subgroupSize === 8 ? (['lanes'] as const) : [])]
-
-test('convolutions around the edges of every tile: three passes, every algorithm', async () => {
-  for (const [xShape, wShape, some] of meetings) {
-    const geometry = { ...images.plainly, ...some }
-    const yShape = images.convShape(xShape, wShape, geometry)
-    const [x, w, y] = [wave(xShape), wave(wShape), wave(yShape)]
-    const [size, kernel] = [xShape.slice(2), wShape.slice(2)] as unknown as [bms.Pair, bms.Pair]
-    const passes = {
-      forward: images.conv(x, w, geometry),
-      input: images.convInput(y, w, size, geometry),
-      weight: images.convWeight(x, y, kernel, geometry),
-    }
-    const run = {
-      forward: (attrs: bms.ConvAttrs) => bms.conv2dForward(put(x), put(w), yShape.slice(2) as unknown as bms.Pair, attrs),
-      input: (attrs: bms.ConvAttrs) => bms.conv2dInput(put(y), put(w), size, attrs),
-      weight: (attrs: bms.ConvAttrs) => bms.conv2dWeight(put(x), put(y), kernel, attrs),
-    }
-    const what = `[${xShape}] by [${wShape}] ${JSON.stringify(some)}`
-    for (const pass of ['forward', 'input', 'weight'] as const) {
-      await check(`${pass} ${what}`, 'gpu', 'conv_tiles', () => run[pass](geometry), passes[pass], 2e-6)
-      for (const algorithm of convAlgorithms())
-        await check(`${pass} ${what}`, 'software', `conv_${algorithm}`, () => run[pass]({ ...geometry, algorithm }), passes[pass], 2e-6)
-    }
-  }
-})
-
-test('convolutions of halves are summed in f32', async () => {
-  if (!watched.device.features.has('shader-f16')) return
-  // Sums of 4096 ones: in f16 they would stay at 2048.
-  const ones = (shape: readonly number[]): Nd => ({ shape, data: Array.from({ length: product(shape) }, () => 1) })
-  const all = (shape: readonly number[]): Nd => ({ shape, data: Array.from({ length: product(shape) }, () => 4096) })
-  const [x, w] = [ones([1, 1024, 2, 2]), ones([3, 1024, 2, 2])]
-  const [images16, gradients] = [ones([16, 2, 16, 16]), ones([16, 3, 16, 16])]
-  for (const kind of ['gpu', 'software'] as const) {
-    for (const algorithm of convAlgorithms()) {
-      const half = (t: Nd): Tensor => put(t, 'f16')
-      const attrs = { ...images.plainly, algorithm }
-      const kernel = `conv_${algorithm}` as const
-      await check('of 4096', kind, kernel, () => bms.conv2dForward(half(x), half(w), [1, 1], attrs), all([1, 3, 1, 1]), 0)
-      await check('gradient of 4096', kind, kernel, () => bms.conv2dWeight(half(images16), half(gradients), [1, 1], attrs), all([3, 2, 1, 1]), 0)
-    }
-  }
-})
-
-test('pooling and resampling around a workgroup', async () => {
-  for (const n of [255, 256, 257]) {
-    const x = wave([n, 2, 4])
-    const largest = images.pool(x, [2, 4], (v) => Math.max(...v))
-    await check(`largest of ${n}`, 'gpu', 'max_pool', () => bms.maxPool2d(put(x), [2, 4]), largest, 0)
-    const mean = images.pool(x, [2, 4], (v) => v.reduce((a, b) => a + b) / 8)
-    await check(`mean of ${n}`, 'gpu', 'resample', () => bms.avgPool2d(put(x), [2, 4]), mean, 2e-6)
   }
 })
 

@@ -23,7 +23,7 @@ for (const [i, { batch, from, to, side, kernel, stride }] of JSON.parse(readFile
   const x = () => tf.randomNormal([batch, side, side, from])
   const w = () => tf.randomNormal([kernel, kernel, from, to])
   const g = () => tf.randomNormal([batch, out, out, to])
-  const shared = { strides: stride, pad: stride === 1 || kernel === 4 ? 1 : 0, dataFormat: 'NHWC', dimRoundingMode: 'floor' }
+  const shared = { strides: stride, pad: 1, dataFormat: 'NHWC', dimRoundingMode: 'floor' }
   const explicit = [
     [0, 0],
     [1, 1],

@@ -52,7 +52,7 @@ function convolution(name: 'conv2d' | 'convTranspose2d', reference: Reference, f
     const [, channels, rows, columns] = y.shape
     return { ...y, data: y.data.map((v, i) => v + b.data[Math.floor(i / (rows! * columns!)) % channels!]!) }
   }
-  const both2 = { conv2d, convTranspose2d }[name]
+  const op = { conv2d, convTranspose2d }[name]
   return {
     name: `${name}(image($0), weight($1), bias($2)).activation()`,
     takes: operands,
@@ -62,9 +62,9 @@ function convolution(name: 'conv2d' | 'convTranspose2d', reference: Reference, f
     },
     run: ([x, w, b], [s, activation]: Args) => {
       const { image, weight, geometry } = s as Shapes
-      // Of a transposed convolution in groups the weight has as many outputs a group as of one in none.
+      // A transposed convolution's weight counts the channels of one group.
       const channels = name === 'conv2d' ? weight[0]! : weight[1]! * geometry.groups
-      const y = both2(read(x!, image), read(w!, weight), read(b!, [channels]), geometry)
+      const y = op(read(x!, image), read(w!, weight), read(b!, [channels]), geometry)
       return y[activation as 'leakyRelu'](activation === 'leakyRelu' ? SLOPE : undefined)
     },
     reference: ([x, w, b], [s, activation]) => each((v) => scalar[activation as 'relu'].of(v!, SLOPE), biased(x!, w!, b!, s)),

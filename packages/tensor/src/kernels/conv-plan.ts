@@ -102,7 +102,11 @@ export function convParams(s: ConvShape, pass: ConvPass): Record<string, number>
 
 /** Rows and columns of a workgroup, and the constants that make them. */
 function tileOf(algorithm: ConvAlgorithm, rows: number): { down: number; across: number; constants: Record<string, number> } {
-  if (algorithm !== 'tiles') return { down: 16, across: 64, constants: { WIDTH: 8 } }
+  if (algorithm === 'rows') return { down: 16, across: 64, constants: { WIDTH: 8 } }
+  if (algorithm === 'lanes') {
+    const down = rows <= 8 ? 8 : rows <= 16 ? 16 : 32
+    return { down, across: 64, constants: { WIDTH: 8, ROWS: down } }
+  }
   const side = rows <= 32 ? 32 : 64
   return { down: side, across: 64, constants: { TILE_M: side, TILE_N: 64, TILE_K: 16, PER_M: side / 16, PER_N: 4 } }
 }
