@@ -20,7 +20,7 @@ export interface RunKind<T extends Training = Training> {
   open(): Promise<void>
   /** Networks and optimisers on a device. */
   start(device: Device): T
-  /** What is to be trained, in a line, and more lines that the user should know before the first step. After `prepare`. */
+  /** What is to be trained, in a line, and more lines that the user should know before the first step. */
   describe(training: T): string[]
   /** Trains to the end, or until interrupted, with metrics, checkpoints and pictures on the way. */
   loop(run: Running<T>): Promise<void>

@@ -10,6 +10,7 @@ import { type BatchLoader, imageLoader } from '../data/loader.js'
 import { openCifar10Sample } from '../data/sample-files.js'
 import { pairsPng, sheetPng } from '../figures/sheet.js'
 import { reportHtml } from '../report/report.js'
+import type { MetricsLine } from '../run/metrics.js'
 import { type Progress, progress } from '../run/progress.js'
 import { version } from '../run/version.js'
 import { fitting, ImageTraining, imageSize } from '../training/images.js'
@@ -134,6 +135,7 @@ export class ImageRun implements RunKind<ImageTraining> {
   async loop(run: Running<ImageTraining>): Promise<void> {
     const { training, folder, bar, seconds, stop } = run
     const { steps, evalEvery, sampleEvery, saveEvery } = this.config
+    if (training.step === steps) return
     this.saved = performance.now()
     if (training.step === 0) await this.draw(run)
     const after = (every: number): number => (Math.floor(training.step / every) + 1) * every
@@ -194,7 +196,9 @@ export class ImageRun implements RunKind<ImageTraining> {
   }
 
   async finish(run: Running<ImageTraining>): ReturnType<RunKind['finish']> {
-    const losses = await run.training.lossValues()
+    const now = await run.training.lossValues()
+    // A run that had come to its end before has trained no step: what it was told then still stands.
+    const losses = Object.keys(now).length > 0 ? now : lossesOf(run.folder.readMetrics().lines.at(-1))
     await this.draw(run, losses)
     const told = Object.entries(losses).filter(([name]) => !name.startsWith('grad_'))
     return { metrics: { ...losses }, summary: told.map(([name, value]) => `${name} ${value!.toFixed(3)}`).join(', ') }
@@ -204,6 +208,10 @@ export class ImageRun implements RunKind<ImageTraining> {
     this.loader?.close()
   }
 }
+
+/** What a line of metrics.jsonl tells of the step itself. */
+const lossesOf = ({ step: _step, rate: _rate, seconds: _seconds, ...losses }: Partial<MetricsLine> = {}): LossValues =>
+  Object.fromEntries(Object.entries(losses).filter(([, value]) => typeof value === 'number'))
 
 /** Of the line of progress: losses alone. */
 const shown = (losses: LossValues): Record<string, number> =>

@@ -149,25 +149,21 @@ export class RunFolder {
     const path = (age: number): string => join(this.dir, checkpointName(age))
     const moved: number[] = []
     try {
-      for (let age = keep - 2; age >= 0; age--) {
-        if (!this.files.existsSync(path(age))) continue
-        this.files.renameSync(path(age), path(age + 1))
-        moved.unshift(age)
-      }
-      writeAtomic(path(0), bytes, this.files)
-    } catch (cause) {
-      // Back in their places, newest first; the oldest is lost where there were as many as are kept.
+      writeAtomic(path(0), bytes, this.files, () => {
+        for (let age = keep - 2; age >= 0; age--) {
+          if (!this.files.existsSync(path(age))) continue
+          this.files.renameSync(path(age), path(age + 1))
+          moved.unshift(age)
+        }
+      })
+    } catch (error) {
+      // Back in their places, newest first. Only the oldest may be lost, and only where the disk was not full but refused a name.
       for (const age of moved) quietly(() => this.files.renameSync(path(age + 1), path(age)))
-      throw cause instanceof BmsError ? cause : writeFailed(path(0), cause, this.files)
+      throw writeFailed(path(0), (error as BmsError).cause, this.files)
     }
   }
 
-  /** The bytes of checkpoint.safetensors, unchecked; undefined where none was written yet. Throws `READ_FAILED`. */
-  readCheckpoint(): Uint8Array | undefined {
-    return readWhole(this.path('checkpoint'), this.files)
-  }
-
-  /** The checkpoints that there are, newest first, each unchecked. Throws `READ_FAILED`. */
+  /** The checkpoints that there are, newest first, each unchecked: see `newestFitting`. Throws `READ_FAILED`. */
   *checkpoints(): Generator<{ path: string; bytes: Uint8Array }> {
     for (let age = 0; age < 3; age++) {
       const path = join(this.dir, checkpointName(age))
