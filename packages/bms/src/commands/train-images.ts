@@ -69,6 +69,8 @@ export class ImageRun implements RunKind<ImageTraining> {
   private data: ImageData | undefined
   private loader: BatchLoader | undefined
   private saved = performance.now()
+  /** The step that the newest checkpoint is of. */
+  private savedStep = 0
   private rate = Number.NaN
 
   constructor(
@@ -135,8 +137,8 @@ export class ImageRun implements RunKind<ImageTraining> {
   async loop(run: Running<ImageTraining>): Promise<void> {
     const { training, folder, bar, seconds, stop } = run
     const { steps, evalEvery, sampleEvery, saveEvery } = this.config
-    if (training.step === steps) return
     this.saved = performance.now()
+    this.savedStep = training.step
     if (training.step === 0) await this.draw(run)
     const after = (every: number): number => (Math.floor(training.step / every) + 1) * every
     while (training.step < steps && !stop()) {
@@ -152,16 +154,19 @@ export class ImageRun implements RunKind<ImageTraining> {
       }
       if (training.step % evalEvery === 0 || training.step === steps)
         folder.appendMetrics({ step: training.step, ...losses, rate: rounded(this.rate), seconds: Math.round(seconds() * 10) / 10 })
-      if (training.step % sampleEvery === 0 || training.step === steps) await this.draw(run)
+      // The last ones are drawn with the result.
+      if (training.step % sampleEvery === 0 && training.step < steps) await this.draw(run)
     }
     if (training.step === steps) await this.save(run)
   }
 
   async save({ training, folder }: Running<ImageTraining>): Promise<void> {
+    if (training.step === this.savedStep) return
     // Refuses to save what has diverged: the last good checkpoint is worth more.
     await training.lossValues()
     folder.writeCheckpoint(await training.checkpoint(), KEPT)
     this.saved = performance.now()
+    this.savedStep = training.step
   }
 
   /** samples.png (and its like in sheets/), reconstructions.png, report.html. */
