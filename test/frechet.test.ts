@@ -159,20 +159,21 @@ test("a score is named after its net, and its line tells net and numbers; only I
 })
 
 test('Inception-style scores: nothing told, everything told, and by the formula', async () => {
-  const net = { name: 'mobilenet', description: 'MobileNet' }
+  const net = { name: 'mobilenet', description: 'MobileNet', classes: 4 }
   const even = new Float32Array(40).fill(0.25)
-  assert.ok(Math.abs(inceptionStyleScore(net, even, 4, 2).mean - 1) < 1e-6)
+  assert.ok(Math.abs(inceptionStyleScore(net, even, 2).mean - 1) < 1e-6)
   const sure = Float32Array.from({ length: 64 }, (_, i) => Number(Math.floor(i / 4) % 4 === i % 4))
-  const score = inceptionStyleScore(net, sure, 4, 4)
+  const score = inceptionStyleScore(net, sure, 4)
   assert.equal(
     [score.mean, score.std, score.n, score.name].map((v) => (typeof v === 'number' ? Math.round(v * 1e9) / 1e9 : v)),
     [4, 0, 16, 'IS-mobilenet'],
   )
-  const two = inceptionStyleScore({ name: 'inception', description: 'Inception-v3' }, Float32Array.of(0.75, 0.25, 0.25, 0.75), 2, 1)
+  const two = inceptionStyleScore({ name: 'inception', description: 'Inception-v3', classes: 2 }, Float32Array.of(0.75, 0.25, 0.25, 0.75), 1)
   assert.ok(Math.abs(two.mean - Math.exp(0.75 * Math.log(1.5) + 0.25 * Math.log(0.5))) < 1e-12)
   assert.is(formatInceptionStyle(two), 'Inception Score 1.14 ± 0.00 (higher is better; n = 2 in 1 split; classes of Inception-v3)')
-  for (const splits of [0, 1.5, 17]) assert.is((await thrown(() => inceptionStyleScore(net, sure, 4, splits))).code, 'BAD_ARGUMENT')
-  assert.is((await thrown(() => inceptionStyleScore(net, Float32Array.of(1, Number.NaN), 2, 1))).code, 'NOT_FINITE')
+  for (const splits of [0, 1.5, 17]) assert.is((await thrown(() => inceptionStyleScore(net, sure, splits))).code, 'BAD_ARGUMENT')
+  assert.match((await thrown(() => inceptionStyleScore({ name: 'squeezenet', description: 'SqueezeNet' }, sure))).message, /SqueezeNet has no classes/)
+  assert.is((await thrown(() => inceptionStyleScore({ ...net, classes: 2 }, Float32Array.of(1, Number.NaN), 1))).code, 'NOT_FINITE')
 })
 
 test.run()

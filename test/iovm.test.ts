@@ -138,6 +138,8 @@ test('what cannot be measured is refused, and leaves nothing behind', async () =
   for (const options of [{ steps: 0 }, { restarts: 1.5 }, { lr: 0 }, { lr: Number.NaN }, { chunk: 0 }, { subsets: 8 }, { subsets: 0 }])
     assert.is((await thrown(() => iovm(wavy, images, options))).code, 'BAD_ARGUMENT')
   assert.is((await thrown(() => iovm(wavy, { ...images, n: 0 }))).code, 'BAD_ARGUMENT')
+  const short: ImageSource = { ...images, batch: (start, count) => images.batch(start, count - 1) }
+  assert.match((await thrown(() => iovm(wavy, short))).message, /a batch of 7 test images is \[6, 3, 2, 2\]/)
   const large: Generator = { ...wavy, generate: (codes) => codes.expand(codes.shape[0]!, 5) }
   assert.match((await thrown(() => iovm(large, images))).message, /of two codes the generator makes \[2, 5\]; test images are \[3, 2, 2\]/)
   const broken: Generator = { ...wavy, generate: (codes) => wavy.generate!(codes).mul(Number.NaN) }

@@ -12,7 +12,7 @@ test.before(async () => void (await ready()))
 
 const { tensors, metadata } = await goldenFile('scores.safetensors')
 const data = Uint8Array.from(tensors.get('images')!.data)
-const set = byteImages({ data, height: 40, width: 48 })
+const set = byteImages({ pixels: data, height: 40, width: 48 })
 const shapes = JSON.parse(metadata['shapes']!) as Record<string, Record<string, number[]>>
 
 const free = (weights: Record<string, Tensor>): void => {
@@ -94,7 +94,7 @@ test('diversity is the mean over disjoint pairs, by the seed, and its text tells
   ].map(([a, b, c, d]) => [all[a!]![b!]!, all[c!]![d!]!])
   const found = new Set<number>()
   for (let seed = 0; seed < 12; seed++) {
-    const score = await lpipsDiversity(net, { data, height: 40, width: 48 }, { seed })
+    const score = await lpipsDiversity(net, { pixels: data, height: 40, width: 48 }, { seed })
     const k = possible.findIndex(([x, y]) => Math.abs((x! + y!) / 2 - score.value) < 1e-5)
     assert.ok(k >= 0, `${score.value} is the mean of no two pairs`)
     close([score.error], [Math.abs(possible[k]![0]! - possible[k]![1]!) / 2], 1e-4)
@@ -103,10 +103,10 @@ test('diversity is the mean over disjoint pairs, by the seed, and its text tells
   assert.is(found.size, 3, 'twelve seeds find every pairing')
   // Batch by batch, from a source, and with an image that has no partner.
   const source = await lpipsDiversity(net, set, { seed: 4, batch: 2 })
-  const bytes = await lpipsDiversity(net, { data, height: 40, width: 48 }, { seed: 4 })
+  const bytes = await lpipsDiversity(net, { pixels: data, height: 40, width: 48 }, { seed: 4 })
   close([source.value], [bytes.value], 1e-5)
   assert.equal([source.pairs, source.n], [2, 4])
-  const odd = await lpipsDiversity(net, { data: data.slice(0, 3 * 3 * 40 * 48), height: 40, width: 48 })
+  const odd = await lpipsDiversity(net, { pixels: data.slice(0, 3 * 3 * 40 * 48), height: 40, width: 48 })
   assert.equal([odd.pairs, odd.n], [1, 2])
   assert.match(
     formatDiversity(bytes),

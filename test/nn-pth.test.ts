@@ -20,56 +20,59 @@ test.before(async () => {
 
 const golden = async (name: string): Promise<Bytes> => Uint8Array.from(await goldenBytes(name))
 const layouts = await golden('layouts.pth')
+const legacy = await golden('legacy.pth')
 const checkpoint = await golden('checkpoint.pth')
 
 const free = (tensors: Record<string, Tensor>): void => {
   for (const t of Object.values(tensors)) t.dispose()
 }
 
-test('every layout and type that torch.save writes', async () => {
-  const t = loadPth(layouts)
-  const base = Array.from({ length: 4 }, (_, r) => Array.from({ length: 6 }, (_, c) => 6 * r + c - 7.5))
-  const expected: Record<string, [string, unknown]> = {
-    whole: ['f32', base],
-    transposed: ['f32', base[0]!.map((_, c) => base.map((row) => row[c]))],
-    rows: ['f32', base.slice(1, 3)],
-    column: ['f32', base.map((row) => row[2])],
-    scattered: ['f32', [base[0], base[2]].map((row) => [row![1], row![4]])],
-    expanded: [
-      'f32',
-      [
-        [1.5, 1.5, 1.5],
-        [2.5, 2.5, 2.5],
+for (const [layout, file] of Object.entries({ 'torch.save': layouts, 'torch.save before version 1.6': legacy })) {
+  test(`every layout and type that ${layout} writes`, async () => {
+    const t = loadPth(file)
+    const base = Array.from({ length: 4 }, (_, r) => Array.from({ length: 6 }, (_, c) => 6 * r + c - 7.5))
+    const expected: Record<string, [string, unknown]> = {
+      whole: ['f32', base],
+      transposed: ['f32', base[0]!.map((_, c) => base.map((row) => row[c]))],
+      rows: ['f32', base.slice(1, 3)],
+      column: ['f32', base.map((row) => row[2])],
+      scattered: ['f32', [base[0], base[2]].map((row) => [row![1], row![4]])],
+      expanded: [
+        'f32',
+        [
+          [1.5, 1.5, 1.5],
+          [2.5, 2.5, 2.5],
+        ],
       ],
-    ],
-    scalar: ['f32', -2.25],
-    empty: ['f32', []],
-    f64: ['f32', [Math.fround(Math.PI), Math.fround(-1e30)]],
-    f16: [device.features.has('shader-f16') ? 'f16' : 'f32', [0.0999755859375, 65504, -5.960464477539063e-8]],
-    bf16: ['f32', [1, -2.5, 3.140625]],
-    i64: [
-      'i32',
-      [
-        [1, -2],
-        [2 ** 31 - 1, -(2 ** 31)],
+      scalar: ['f32', -2.25],
+      empty: ['f32', []],
+      f64: ['f32', [Math.fround(Math.PI), Math.fround(-1e30)]],
+      f16: [device.features.has('shader-f16') ? 'f16' : 'f32', [0.0999755859375, 65504, -5.960464477539063e-8]],
+      bf16: ['f32', [1, -2.5, 3.140625]],
+      i64: [
+        'i32',
+        [
+          [1, -2],
+          [2 ** 31 - 1, -(2 ** 31)],
+        ],
       ],
-    ],
-    i32: ['i32', [-7]],
-    i16: ['i32', [-300, 300]],
-    i8: ['i32', [-3, 100]],
-    u8: ['u32', [0, 255, 7]],
-    bool: ['bool', [true, false, true]],
-    parameter: ['f32', [0.5, -0.5]],
-  }
-  assert.equal(Object.keys(t), Object.keys(expected))
-  for (const [name, [dtype, values]] of Object.entries(expected)) {
-    assert.is(t[name]!.dtype, dtype, name)
-    assert.equal(await t[name]!.toArray(), values, name)
-  }
-  assert.equal(t['empty']!.shape, [0, 3])
-  assert.is(t['transposed']!.storage, t['whole']!.storage, 'what shared memory in PyTorch shares it here')
-  free(t)
-})
+      i32: ['i32', [-7]],
+      i16: ['i32', [-300, 300]],
+      i8: ['i32', [-3, 100]],
+      u8: ['u32', [0, 255, 7]],
+      bool: ['bool', [true, false, true]],
+      parameter: ['f32', [0.5, -0.5]],
+    }
+    assert.equal(Object.keys(t), Object.keys(expected))
+    for (const [name, [dtype, values]] of Object.entries(expected)) {
+      assert.is(t[name]!.dtype, dtype, name)
+      assert.equal(await t[name]!.toArray(), values, name)
+    }
+    assert.equal(t['empty']!.shape, [0, 3])
+    assert.is(t['transposed']!.storage, t['whole']!.storage, 'what shared memory in PyTorch shares it here')
+    free(t)
+  })
+}
 
 test('a state dict inside of a checkpoint, which a module takes', async () => {
   const model = new nn.Sequential(new nn.Linear(2, 3), new nn.BatchNorm1d(3))
@@ -108,7 +111,11 @@ const refused: Record<string, [() => Promise<Bytes>, RegExp, object?]> = {
     /asks Python for "torch\.nn\.modules\.linear\.Linear".*nothing of it was run.*torch\.save\(model\.state_dict\(\), path\)/,
   ],
   'an object that runs code': [() => golden('curious.pth'), /asks Python for "(__builtin__|builtins)\.print"/],
-  'the layout before 1.6': [() => golden('legacy.pth'), /before PyTorch 1\.6.*torch\.save it again/],
+  'a whole module from before 1.6': [
+    () => golden('legacy-module.pth'),
+    /asks Python for "torch\.nn\.modules\.linear\.Linear"|refers to something else than a storage/,
+  ],
+  'a pickle of something else': [async () => Uint8Array.from([0x80, 2, 0x4b, 1, 0x2e, 0x80, 2, 0x4b, 1, 0x2e]), /a pickle, but not one that torch\.save wrote/],
   'an integer beyond i32': [() => golden('too-large.pth'), /tensor "w" holds 1099511627776, which does not fit i32/],
   'a checkpoint where a state dict is needed': [
     async () => checkpoint,
@@ -116,8 +123,8 @@ const refused: Record<string, [() => Promise<Bytes>, RegExp, object?]> = {
   ],
   'a key that is not there': [async () => checkpoint, /there is no "model" in the file, which holds a dict of epoch, loss/, { key: 'model' }],
   'a key of something else': [async () => checkpoint, /its entry "list" holds a list, a dict of tensors is needed/, { key: 'list' }],
-  'no zip archive': [async () => utf8('{"a": 1}'), /does not begin as a zip archive/],
-  'nothing at all': [async () => new Uint8Array(0), /does not begin as a zip archive/],
+  'no zip archive': [async () => utf8('{"a": 1}'), /begins neither as a zip archive nor as a pickle/],
+  'nothing at all': [async () => new Uint8Array(0), /begins neither as a zip archive nor as a pickle/],
 }
 for (const [what, [file, text, options]] of Object.entries(refused)) {
   test(`a file with ${what} is refused`, async () => {
@@ -147,8 +154,8 @@ test('wrong arguments, and files on the disk: the error names the path', async (
 
 // ---------------------------------------------------------------- from strangers
 
-/** A zip archive of these entries as torch.save lays it out, with whatever checksums they have. */
-function archive(entries: Record<string, Uint8Array>): Bytes {
+/** A zip archive of these entries as torch.save lays it out; `wide`: with its sizes and places in 64-bit fields, as for more than 4 GiB. */
+function archive(entries: Record<string, Uint8Array>, wide = false): Bytes {
   const locals: Uint8Array[] = []
   const central: Uint8Array[] = []
   let at = 0
@@ -160,7 +167,10 @@ function archive(entries: Record<string, Uint8Array>): Bytes {
   }
   for (const [name, data] of Object.entries(entries)) {
     const local = bytesOf(header(30, { 0: 0x04034b50, 14: crc(data), 18: data.length, 22: data.length, 26: name.length }, name), data)
-    central.push(header(46, { 0: 0x02014b50, 16: crc(data), 20: data.length, 24: data.length, 28: name.length, 42: at }, name))
+    const own = wide ? [2 ** 32 - 1, 2 ** 32 - 1, 2 ** 32 - 1] : [data.length, data.length, at]
+    const extra = wide ? [1, 0, 24, 0, ...new Uint8Array(BigUint64Array.from([data.length, data.length, at].map(BigInt)).buffer)] : []
+    const fields = { 0: 0x02014b50, 16: crc(data), 20: own[0]!, 24: own[1]!, 28: name.length | (extra.length << 16), 42: own[2]! }
+    central.push(bytesOf(header(46, fields, name), extra))
     locals.push(local)
     at += local.length
   }
@@ -206,11 +216,26 @@ function flipped(file: Bytes, part: Uint8Array): Bytes {
   return out
 }
 
-test('the archive of this test is what torch.save writes, in short', async () => {
-  const t = loadPth(fileOf(tensorPickle({ strides: [1, 2] })))
+test('the archive of this test is what torch.save writes, in short; with 64-bit sizes too', async () => {
+  const pickle = tensorPickle({ strides: [1, 2] })
+  for (const wide of [false, true]) {
+    const t = loadPth(archive({ 'a/data.pkl': pickle, 'a/data/0': ramp }, wide))
+    assert.equal(await t['w']!.toArray(), [
+      [0, 2, 4],
+      [1, 3, 5],
+    ])
+    free(t)
+  }
+})
+
+test("an OrderedDict of pairs, as Python 2 wrote it, with Python 2's texts", async () => {
+  const w = [0x55, 1, ...utf8('w')]
+  const made = tensorPickle().slice(3 + text('w').length, -2)
+  const pickle = Uint8Array.from([0x80, 2, ...name('collections.OrderedDict'), 0x5d, 0x28, ...w, ...made, 0x86, 0x65, 0x85, 0x52, 0x2e])
+  const t = loadPth(fileOf(pickle))
   assert.equal(await t['w']!.toArray(), [
-    [0, 2, 4],
-    [1, 3, 5],
+    [0, 1, 2],
+    [3, 4, 5],
   ])
   free(t)
 })
@@ -255,6 +280,12 @@ test('a pickle that asks for much work is done in time', async () => {
     const { error } = await attempt(() => loadPth(fileOf(pickle)))
     assert.match(error!.message, /holds a list/)
   }
+  // A list of ten thousand pairs, made a dict ten thousand times.
+  const pairs = [0x5d, 0x28, ...Array(10_000).fill([0x4b, 1, 0x4b, 2, 0x86]).flat(), 0x65]
+  const dicts = Array(10_000).fill([0x68, 0, 0x68, 1, 0x52, 0x30]).flat()
+  const often = Uint8Array.from([0x80, 2, ...name('collections.OrderedDict'), 0x71, 0, 0x30, ...pairs, 0x85, 0x71, 1, ...dicts, 0x2e])
+  const { error } = await attempt(() => loadPth(fileOf(often)))
+  assert.match(error!.message, /makes more of its items than it has/)
 })
 
 /** Either read or refused; what was read is freed. */
@@ -268,6 +299,9 @@ async function survive(file: Bytes): Promise<void> {
 
 for (const [what, mutations] of Object.entries(byteMutations)) {
   test(`a .pth ${what}`, () => everyOne(150, mutations, (mutate) => survive(mutate(layouts))))
+  test(`a .pth from before version 1.6 ${what}`, () => everyOne(400, mutations, (mutate) => survive(mutate(legacy))))
+  test(`a .pth with 64-bit sizes ${what}`, () =>
+    everyOne(150, mutations, (mutate) => survive(mutate(archive({ 'a/data.pkl': tensorPickle(), 'a/data/0': ramp }, true)))))
   // Inside of an archive that is in order, so that the pickle is what is looked at.
   test(`a pickle ${what}`, () => everyOne(400, mutations, (mutate) => survive(fileOf(mutate(tensorPickle())))))
 }

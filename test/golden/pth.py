@@ -1,5 +1,5 @@
 # Files as torch.save writes them: a state dict of every layout and type that tensors come in, a checkpoint around one, and files that ask for more than tensors
-# (harmless here: what they would run prints a line).
+# (harmless here: what they would run prints a line). Storages of the layout before 1.6 are named by their addresses, so that file comes out differently each time.
 import io
 from collections import OrderedDict
 
@@ -46,10 +46,12 @@ def checkpoint():
 
 
 def main():
+    torch.manual_seed(1)
     save('layouts.pth', saved(layouts()))
     save('checkpoint.pth', saved(checkpoint()))
     save('protocol4.pth', saved(OrderedDict(w=torch.tensor([[1.0, 2.0]])), pickle_protocol=4))
-    save('legacy.pth', saved({'w': torch.tensor([1.0])}, _use_new_zipfile_serialization=False))
+    save('legacy.pth', saved(layouts(), _use_new_zipfile_serialization=False))
+    save('legacy-module.pth', saved(nn.Linear(1, 1), _use_new_zipfile_serialization=False))
     save('module.pth', saved(nn.Linear(1, 1)))
     save('curious.pth', saved({'w': torch.tensor([1.0]), 'x': Curious()}))
     save('too-large.pth', saved({'w': torch.tensor([2**40])}))

@@ -185,7 +185,7 @@ def resize_tf1(x, side):
 
 
 def inception(x):
-    net = fill(Inception(8))
+    net = fill(Inception(16))
     features = net(resize_tf1(x, 299))
     return {
         'inception|features': features, 'inception|probabilities': F.softmax(features @ net.fc.weight.T, 1),
@@ -330,13 +330,13 @@ def distances():
 def main():
     torch.set_grad_enabled(False)
     data, x = images()
-    mobile, mobile_shapes = mobilenet(x)
+    mobile, mobile_shapes = mobilenet(x[:2])
     full = Inception(1).state_dict()
     shapes = {
         'inception': {n: list(t.shape) for n, t in full.items() if not n.endswith('num_batches_tracked')}, 'mobilenet': mobile_shapes,
         'squeezenet': {n: list(t.shape) for n, t in squeeze(1).state_dict().items()}, 'alex': {n: list(t.shape) for n, t in alex(1).state_dict().items()},
         'vgg': {n: list(t.shape) for n, t in vgg(1).state_dict().items()},
     }
-    floats = {n: t if n.startswith(('set', 'frechet')) else t.float() for n, t in {**inception(x), **perceptual(x), **mobile, **distances()}.items()}
+    floats = {n: t if n.startswith(('set', 'frechet')) else t.float() for n, t in {**inception(x[:2]), **perceptual(x), **mobile, **distances()}.items()}
     write('scores.safetensors', {'images': data, **floats}, {'shapes': json.dumps(shapes)}, exact=True)
     torch.set_grad_enabled(True)

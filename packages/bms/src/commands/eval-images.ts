@@ -1,17 +1,17 @@
 // `bms eval` of runs on images: scores by name, each printed with what it was measured with, and kept in the run's folder.
 import { BmsError } from '@bms/tensor'
 import { suggest } from '../names.js'
-import { byteImages, classProbabilities, extractFeatures, featureStatistics, type ImageBytes } from '../features/extract.js'
+import { classProbabilities, extractFeatures, featureStatistics } from '../features/extract.js'
+import { byteImages, type ImageBytes, randomImages } from '../features/images.js'
 import { weightsFile } from '../features/files.js'
 import { type FeatureNetName, loadFeatureNet } from '../features/load.js'
-import { closestMatchSvg, type ImageColumn } from '../figures/closest-match.js'
-import { renderPng } from '../figures/png.js'
+import type { ImageColumn } from '../figures/closest-match.js'
+import { closestMatchFigure } from '../figures/png.js'
+import type { GaussianStatistics } from '../metrics/gaussian.js'
 import { formatFrechet, frechetScore } from '../metrics/frechet.js'
 import { formatInceptionStyle, inceptionStyleScore } from '../metrics/inception-score.js'
 import { formatIovm, iovm, type IovmOptions } from '../metrics/iovm.js'
 import { formatDiversity, loadLpips, lpipsDiversity } from '../metrics/lpips.js'
-import { batchOrder } from '../data/batches.js'
-import type { ImageSet } from '../data/image-set.js'
 import { RunFolder } from '../run/folder.js'
 import { progress } from '../run/progress.js'
 import { ImageTraining, imageSize } from '../training/images.js'
@@ -72,6 +72,9 @@ export interface ImageScores {
   readonly closest?: readonly [test: ImageColumn, own: ImageColumn]
 }
 
+/** Statistics of real images that were looked at before, by feature net, data, number and seed: several runs share them. */
+type RealStatistics = Map<string, GaussianStatistics>
+
 /** The metrics asked for, or all that can be had; what they need must have been given. */
 function chosenMetrics({ metrics, weights = {}, lpipsNet = 'squeeze' }: EvalImagesOptions): ImageMetric[] {
   const needs = (metric: ImageMetric): readonly WeightName[] =>
@@ -103,25 +106,15 @@ function chosenMetrics({ metrics, weights = {}, lpipsNet = 'squeeze' }: EvalImag
   })
 }
 
-/** Bytes of `count` images of a set, chosen by seed, each at most once. */
-function chosen(set: ImageSet, count: number, seed: number): ImageBytes {
-  const { indices } = batchOrder(set.count, { batch: count, seed })(0)
-  const data = new Uint8Array(count * imageSize)
-  indices.forEach((from, to) => {
-    data.set(set.pixels.subarray(from * imageSize, (from + 1) * imageSize), to * imageSize)
-  })
-  return { data, height: set.height, width: set.width }
-}
-
 /** Generated images as bytes. */
 async function generated(training: ImageTraining, n: number, onProgress: (done: number) => void): Promise<ImageBytes> {
-  const data = new Uint8Array(n * imageSize)
+  const pixels = new Uint8Array(n * imageSize)
   await training.sample(n, evaluationSeed(training.config.seed), (images, from) => {
     const at = from * imageSize
-    for (const [i, v] of images.entries()) data[at + i] = Math.max(0, Math.min(255, Math.round((v + 1) * 127.5)))
+    for (const [i, v] of images.entries()) pixels[at + i] = Math.max(0, Math.min(255, Math.round((v + 1) * 127.5)))
     onProgress(from + images.length / imageSize)
   })
-  return { data, height: 32, width: 32 }
+  return { pixels, height: 32, width: 32 }
 }
 
 /** Shows the progress of one piece of work after another. */
@@ -136,15 +129,16 @@ function watch(label: string): (done: number, total: number) => void {
 
 /**
  * Scores a finished (or saved) run on images; writes scores.json, and closest-match.png for iovm, into its folder.
+ * @param known filled with what may serve the next run
  * @throws BmsError `UNKNOWN_NAME`, `BAD_ARGUMENT`, `WEIGHTS`, `BAD_DATA`, `NOT_A_RUN`, `NO_CHECKPOINT`
  */
-export async function evaluateImages(dir: string, options: EvalImagesOptions = {}): Promise<ImageScores> {
+export async function evaluateImages(dir: string, options: EvalImagesOptions = {}, known: RealStatistics = new Map()): Promise<ImageScores> {
   const metrics = chosenMetrics(options)
   const { training, folder } = await openTraining(dir, options.adapter)
   try {
     if (!(training instanceof ImageTraining)) throw new BmsError('BAD_ARGUMENT', `${dir} holds a run on points: evaluate() judges it`, { dir })
     const data = await openData(options.data ?? training.config.data)
-    const found = await scoresOf(training, folder, data, metrics, options)
+    const found = await scoresOf(training, folder, data, metrics, options, known)
     folder.writeScores({ step: training.step, scores: found.scores })
     return { dir, step: training.step, ...found }
   } finally {
@@ -158,10 +152,11 @@ async function scoresOf(
   data: ImageData,
   metrics: readonly ImageMetric[],
   options: EvalImagesOptions,
+  known: RealStatistics,
 ): Promise<Pick<ImageScores, 'scores' | 'closest'>> {
   const { weights = {}, lpipsNet = 'squeeze' } = options
   const n = options.n ?? 5000
-  const real = chosen(data.train, Math.min(options.real ?? 10_000, data.train.count), training.config.seed)
+  const real = randomImages(data.train, Math.min(options.real ?? 10_000, data.train.count), training.config.seed)
   const file = (name: WeightName) => weightsFile(weights[name]!)
   const needed = metrics.some((metric) => metric !== 'iovm')
   const images = needed ? await generated(training, n, (done) => sampling(done, n)) : undefined
@@ -186,10 +181,12 @@ async function scoresOf(
         if (metric === 'inception-score' || metric === 'is-mobilenet') {
           const features = await extractFeatures(net, byteImages(images!), { onProgress: watch(`${name}: generated`) })
           const probabilities = await classProbabilities(net, features)
-          const score = inceptionStyleScore(net, probabilities, probabilities.length / n, Math.min(10, n))
+          const score = inceptionStyleScore(net, probabilities, Math.min(10, n))
           out.push({ metric, value: score.mean, text: formatInceptionStyle(score), details: score })
         } else {
-          const a = await featureStatistics(net, byteImages(real), { onProgress: watch(`${name}: real`) })
+          const key = `${name} ${data.train.source} ${real.n} ${training.config.seed}`
+          const a = known.get(key) ?? (await featureStatistics(net, real, { onProgress: watch(`${name}: real`) }))
+          known.set(key, a)
           const b = await featureStatistics(net, byteImages(images!), { onProgress: watch(`${name}: generated`) })
           const score = frechetScore(net, a, b)
           out.push({ metric, value: score.value, text: formatFrechet(score), details: score })
@@ -213,7 +210,7 @@ async function closest(
   const set = data.test ?? data.train
   const { images = 100, ...search } = options.iovm ?? {}
   const count = Math.min(images, set.count)
-  const bytes: ImageBytes = { data: set.pixels.subarray(0, count * imageSize), height: set.height, width: set.width }
+  const bytes: ImageBytes = { pixels: set.pixels.subarray(0, count * imageSize), height: set.height, width: set.width }
   const generator = { module: training.averaged(), latent: training.config.hyper.latent }
   const show = watch('iovm')
   const result = await iovm(generator, byteImages(bytes), { subsets: Math.min(3, count), ...search, onProgress: (done, n) => show(Math.floor(done), n) })
@@ -229,9 +226,7 @@ async function closest(
 
 /** Draws closest-match.png into the folders of the runs that are compared: test images, and the closest match of each run. */
 export async function drawClosest(folders: readonly RunFolder[], columns: readonly ImageColumn[]): Promise<void> {
-  const png = await renderPng(
-    closestMatchSvg({ columns, height: 32, width: 32, rows: Math.min(12, columns[0]!.images.length / imageSize), title: 'Closest match' }),
-  )
+  const png = await closestMatchFigure({ columns, height: 32, width: 32, rows: Math.min(12, columns[0]!.images.length / imageSize), title: 'Closest match' })
   for (const folder of folders) folder.writeClosestMatch(png)
 }
 
@@ -242,8 +237,9 @@ export async function evaluateRuns(
   told: (scores: ImageScores) => void = () => {},
 ): Promise<ImageScores[]> {
   const all: ImageScores[] = []
+  const known: RealStatistics = new Map()
   for (const dir of dirs) {
-    const scores = await evaluateImages(dir, options)
+    const scores = await evaluateImages(dir, options, known)
     told(scores)
     all.push(scores)
   }

@@ -83,7 +83,7 @@ class Pool extends nn.Module {
 const relu = { module: new nn.ReLU() }
 const tap = { ...relu, tap: true }
 
-/** SqueezeNet 1.1. Seven taps: after the first convolution, fire 3, 5, 7, 8, 9 and 10 (in torchvision's numbers 0, 4, 7, 9, 10, 11, 12). */
+/** SqueezeNet 1.1. Seven taps: after the first ReLU, and after torchvision's layers 4, 7, 9, 10, 11 and 12. */
 export function squeezeNet11(divisor = 1): Backbone {
   const c = (n: number): number => n / divisor
   const fire = (at: number, inChannels: number, squeeze: number, expand: number, tapped = false): Layer => ({

@@ -2,16 +2,8 @@
 import { compile, noGrad, type Tensor, tensor, tidy } from '@bms/nn'
 import { BmsError, formatShape } from '@bms/tensor'
 import { GaussianStatistics } from '../metrics/gaussian.js'
+import type { ImageSource } from './images.js'
 import type { FeatureNet } from './net.js'
-
-/**
- * Images to be looked at. `batch(start, count)` gives a new tensor [count, 3, h, w] in [-1, 1], which is disposed of afterwards; it is asked for one part
- * after another, and all images have one size.
- */
-export interface ImageSource {
-  readonly n: number
-  batch(start: number, count: number): Tensor | Promise<Tensor>
-}
 
 export interface ExtractOptions {
   /** Images at once. Default 50. */
@@ -19,37 +11,6 @@ export interface ExtractOptions {
   /** After every batch: images done so far, and in all. */
   onProgress?: (done: number, n: number) => void
 }
-
-/** Bytes of images as the CIFAR-10 files have them: one image after another, each as planes of red, green and blue. */
-export interface ImageBytes {
-  data: Uint8Array
-  height: number
-  width: number
-}
-
-/** The images of such bytes, 0 … 255 becoming -1 … 1. */
-export function byteImages({ data, height, width }: ImageBytes): ImageSource {
-  const size = 3 * height * width
-  const n = data.length / size
-  if (!Number.isInteger(n))
-    throw new BmsError('BAD_ARGUMENT', `images: ${data.length} bytes are no whole number of images 3 x ${height} x ${width}`, {
-      option: 'data',
-      got: data.length,
-    })
-  return {
-    n,
-    batch(start, count) {
-      const values = Float32Array.from(data.subarray(start * size, (start + count) * size), (v) => v / 127.5 - 1)
-      return tensor(values, { shape: [count, 3, height, width] })
-    },
-  }
-}
-
-/** `n` images that `make(count)` generates, [count, 3, h, w] in [-1, 1]. Runs without gradients; what it returns may belong to a compiled step. */
-export const generatedImages = (n: number, make: (count: number) => Tensor): ImageSource => ({
-  n,
-  batch: (_, count) => noGrad(() => tidy(() => make(count).clone())),
-})
 
 /** Throws unless there is a whole number ≥ 1 of them. */
 function checkCount(option: string, value: number): number {
@@ -88,7 +49,7 @@ export async function* seenBatches(
 
 /** Features of all images, [n, dims] row by row. */
 export async function extractFeatures(net: FeatureNet, source: ImageSource, options: ExtractOptions = {}): Promise<Float32Array> {
-  const out = new Float32Array(source.n * net.dims)
+  const out = new Float32Array(checkCount('images', source.n) * net.dims)
   let at = 0
   for await (const rows of seenBatches((x) => net.features(x), source, options)) {
     out.set(rows, at)

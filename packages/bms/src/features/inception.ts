@@ -1,6 +1,6 @@
 // Inception-v3 as the FID uses it: TensorFlow's graph of 2015-12-05 in pytorch-fid's port, whose file of weights
 // (pt_inception-2015-12-05) names its tensors as the modules here. Inside it differs from torchvision's net in how it pools.
-import { adaptiveAvgPool2d, interpolate, nn, type Tensor } from '@bms/nn'
+import { adaptiveAvgPool2d, interpolate, maxPool2d, nn, type Tensor } from '@bms/nn'
 import { checkImages, type FeatureNet, quietly } from './net.js'
 import { BasicConv2d, InceptionA, InceptionB, InceptionC, InceptionD, InceptionE } from './inception-blocks.js'
 
@@ -23,6 +23,7 @@ export class InceptionV3 extends nn.Module implements FeatureNet {
   readonly name: string
   readonly description: string
   readonly dims: number
+  readonly classes = CLASSES
   readonly resize: 'tensorflow' | 'pytorch-fid'
   readonly Conv2d_1a_3x3: BasicConv2d
   readonly Conv2d_2a_3x3: BasicConv2d
@@ -73,9 +74,9 @@ export class InceptionV3 extends nn.Module implements FeatureNet {
     checkImages('InceptionV3', images)
     let x = interpolate(images, { size: SIDE, mode: 'bilinear', legacy: this.resize === 'tensorflow' })
     x = this.Conv2d_2b_3x3.forward(this.Conv2d_2a_3x3.forward(this.Conv2d_1a_3x3.forward(x)))
-    x = pool(x)
+    x = maxPool2d(x, 3, { stride: 2 })
     x = this.Conv2d_4a_3x3.forward(this.Conv2d_3b_1x1.forward(x))
-    x = pool(x)
+    x = maxPool2d(x, 3, { stride: 2 })
     const blocks = [this.Mixed_5b, this.Mixed_5c, this.Mixed_5d, this.Mixed_6a, this.Mixed_6b, this.Mixed_6c, this.Mixed_6d, this.Mixed_6e]
     for (const block of [...blocks, this.Mixed_7a, this.Mixed_7b, this.Mixed_7c]) x = block.forward(x)
     return adaptiveAvgPool2d(x, 1).flatten(1)
@@ -90,8 +91,6 @@ export class InceptionV3 extends nn.Module implements FeatureNet {
     return features.matmul(this.fc.weight.t()).softmax(1)
   }
 }
-
-const pool = (x: Tensor): Tensor => new nn.MaxPool2d(3, { stride: 2 }).forward(x)
 
 /** Inception-v3 with initial weights; `loadFeatureNet` gives it the published ones. */
 export const inceptionV3 = (options: InceptionOptions = {}): InceptionV3 => quietly(() => new InceptionV3(options))

@@ -58,6 +58,7 @@ class ConvNorm extends nn.Module {
 export class MobileNet extends nn.Module implements FeatureNet {
   readonly name = 'mobilenet'
   readonly dims = WIDTHS.at(-1)!
+  readonly classes = CLASSES
   readonly description = `MobileNet v1 0.25, global mean, ${WIDTHS.at(-1)}-d, bilinear to ${SIDE}`
   readonly conv1 = new ConvNorm(3, WIDTHS[0]!, 3, 2)
   readonly depthwise: readonly ConvNorm[]

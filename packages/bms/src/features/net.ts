@@ -13,7 +13,9 @@ export interface FeatureNet {
   readonly dims: number
   /** [n, dims] of images [n, 3, h, w] in [-1, 1]; f32. */
   features(images: Tensor): Tensor
-  /** Class probabilities [n, classes] of features [n, dims], where the net has a classifier. */
+  /** Number of classes, where the net has a classifier. */
+  readonly classes?: number
+  /** Class probabilities [n, classes] of features [n, dims]. */
   probabilities?(features: Tensor): Tensor
   /** Frees the weights. */
   dispose(): void

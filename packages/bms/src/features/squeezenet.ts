@@ -29,7 +29,7 @@ export class SqueezeNet extends nn.Module implements FeatureNet {
     this.#backbone = squeezeNet11(divisor)
     this.dims = 512 / divisor
     this.name = divisor === 1 ? 'squeezenet' : `squeezenet/${divisor}`
-    this.description = `SqueezeNet 1.1${divisor === 1 ? '' : ` of 1/${divisor} width`} fire12, mean-pooled, ${this.dims}-d, pixels repeated up to ${LEAST}`
+    this.description = `SqueezeNet 1.1${divisor === 1 ? '' : ` of 1/${divisor} width`} features.12, mean-pooled, ${this.dims}-d, pixels repeated up to ${LEAST}`
   }
 
   override *namedChildren(): Generator<[string, nn.Module]> {

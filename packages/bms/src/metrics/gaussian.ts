@@ -41,18 +41,15 @@ export class GaussianStatistics implements Gaussian {
     const centre = new Float64Array(dims)
     for (let r = 0, at = 0; r < k; r++) for (let i = 0; i < dims; i++) centre[i]! += rows[at++]!
     for (let i = 0; i < dims; i++) centre[i]! /= k
-    // Four rows at a time, the last ones with zeros: a pass over the triangle costs more than its sums.
-    const four = [0, 1, 2, 3].map(() => new Float64Array(dims))
-    for (let r = 0; r < k; r += 4) {
-      four.forEach((row, q) => {
-        for (let i = 0; i < dims; i++) row[i] = r + q < k ? rows[(r + q) * dims + i]! - centre[i]! : 0
-      })
-      addProducts(scatter, dims, four as [Float64Array, Float64Array, Float64Array, Float64Array])
-    }
+    const centred = Array.from({ length: 4 * Math.ceil(k / 4) }, (_, r) => {
+      const row = new Float64Array(dims)
+      if (r < k) for (let i = 0; i < dims; i++) row[i] = rows[r * dims + i]! - centre[i]!
+      return row
+    })
+    addProducts(scatter, dims, centred)
     // The parts around their own means, and how far these are apart (Chan, Golub & LeVeque 1979).
     const weight = (this.n * k) / (this.n + k)
-    const apart = four[0]!
-    for (let i = 0; i < dims; i++) apart[i] = centre[i]! - mean[i]!
+    const apart = centre.map((c, i) => c - mean[i]!)
     for (let i = 0; i < dims; i++) {
       const w = weight * apart[i]!
       for (let j = i; j < dims; j++) scatter[i * dims + j]! += w * apart[j]!
@@ -72,11 +69,14 @@ export class GaussianStatistics implements Gaussian {
   }
 }
 
-/** Adds the outer products of four vectors with themselves to an upper triangle. */
-function addProducts(to: Float64Array, dims: number, [a, b, c, d]: [Float64Array, Float64Array, Float64Array, Float64Array]): void {
+/** Adds the outer products of rows with themselves to an upper triangle: line by line of it, since it is what does not fit the caches, and four rows at once. */
+function addProducts(to: Float64Array, dims: number, rows: readonly Float64Array[]): void {
   for (let i = 0; i < dims; i++) {
-    const [ai, bi, ci, di] = [a[i]!, b[i]!, c[i]!, d[i]!]
-    const row = i * dims
-    for (let j = i; j < dims; j++) to[row + j]! += ai * a[j]! + bi * b[j]! + ci * c[j]! + di * d[j]!
+    const line = to.subarray(i * dims, (i + 1) * dims)
+    for (let r = 0; r < rows.length; r += 4) {
+      const [a, b, c, d] = [rows[r]!, rows[r + 1]!, rows[r + 2]!, rows[r + 3]!]
+      const [ai, bi, ci, di] = [a[i]!, b[i]!, c[i]!, d[i]!]
+      for (let j = i; j < dims; j++) line[j]! += ai * a[j]! + bi * b[j]! + ci * c[j]! + di * d[j]!
+    }
   }
 }

@@ -31,15 +31,12 @@ function split(probabilities: Float32Array, classes: number, from: number, to: n
 }
 
 /**
- * The score of class probabilities [n, classes] (see `classProbabilities`), over `splits` runs of images in order.
- * @throws BmsError `BAD_ARGUMENT` where the splits are not 1 … n or the numbers are no whole rows, `NOT_FINITE` where one is NaN
+ * The score of the class probabilities [n, classes] that `net` gave (see `classProbabilities`), over `splits` runs of images in order.
+ * @throws BmsError `BAD_ARGUMENT` where the net has no classes, the splits are not 1 … n or the numbers are no whole rows, `NOT_FINITE` where one is NaN
  */
-export function inceptionStyleScore(
-  net: Pick<FeatureNet, 'name' | 'description'>,
-  probabilities: Float32Array,
-  classes: number,
-  splits = 10,
-): InceptionStyleScore {
+export function inceptionStyleScore(net: Pick<FeatureNet, 'name' | 'description' | 'classes'>, probabilities: Float32Array, splits = 10): InceptionStyleScore {
+  const { classes } = net
+  if (classes === undefined) throw new BmsError('BAD_ARGUMENT', `${net.description} has no classes`, { option: 'net', got: net.name })
   const n = probabilities.length / classes
   if (!Number.isInteger(n)) throw new BmsError('BAD_ARGUMENT', `probabilities: ${probabilities.length} numbers are no whole number of rows of ${classes}`)
   if (!Number.isInteger(splits) || splits < 1 || splits > n)

@@ -4,7 +4,7 @@
 import { compile, currentDevice, grad, nn, noGrad, optim, tensor, type Tensor, tidy } from '@bms/nn'
 import { BmsError, formatShape } from '@bms/tensor'
 import { hostRandom } from '../data/random.js'
-import type { ImageSource } from '../features/extract.js'
+import type { ImageSource } from '../features/images.js'
 
 /** A generator as it is asked here. */
 export interface Generator {
@@ -194,6 +194,8 @@ export async function iovm(generator: Generator, images: ImageSource, options: I
       for (let start = 0; start < n; start += chunk) {
         const count = Math.min(chunk, n - start)
         const wanted = await images.batch(start, count)
+        if (wanted.shape[0] !== count)
+          throw new BmsError('SHAPE', `IoVM: a batch of ${count} test images is ${formatShape(wanted.shape)}`, { shape: wanted.shape, expected: count })
         const shape = wanted.shape.slice(1)
         const size = shape.reduce((a, b) => a * b, 1)
         if (!search) {

@@ -1,13 +1,13 @@
 // LPIPS v0.1 (Zhang et al. 2018): how different two images look, by what the layers of a classifier make of them; and the
 // diversity of samples as the mean of that distance between pairs of them.
+import { cat, nn, type Tensor } from '@bms/nn'
+import { BmsError, formatShape, sameShape, show } from '@bms/tensor'
 import { backbones, type BackboneName } from '../features/backbones.js'
-import { byteImages, type ExtractOptions, type ImageBytes, type ImageSource, seenBatches } from '../features/extract.js'
+import { type ExtractOptions, seenBatches } from '../features/extract.js'
+import { byteImages, countImages, type ImageBytes, type ImageSource, shuffled } from '../features/images.js'
 import { checkImages, quietly } from '../features/net.js'
 import { imageNetScale } from '../features/squeezenet.js'
 import { fitWeights, type Weights } from '../features/weights.js'
-import { hostRandom } from '../data/random.js'
-import { cat, nn, type Tensor } from '@bms/nn'
-import { BmsError, formatShape, sameShape, show } from '@bms/tensor'
 
 /** How much each channel of a tap counts. Named as in the files of LPIPS, where a dropout stands before it. */
 class Linear extends nn.Module {
@@ -112,7 +112,7 @@ export interface DiversityOptions extends ExtractOptions {
 
 /** Rounded to bytes, so that they can be paired in any order. */
 async function bytesOf(source: ImageSource, options: ExtractOptions): Promise<ImageBytes> {
-  let data = new Uint8Array(0)
+  let pixels = new Uint8Array(0)
   let [at, height, width] = [0, 0, 0]
   const sized: ImageSource = {
     n: source.n,
@@ -123,21 +123,10 @@ async function bytesOf(source: ImageSource, options: ExtractOptions): Promise<Im
     },
   }
   for await (const values of seenBatches((x) => x.add(1).mul(127.5), sized, options)) {
-    if (at === 0) data = new Uint8Array(source.n * 3 * height * width)
-    for (const v of values) data[at++] = Math.round(v)
+    if (at === 0) pixels = new Uint8Array(source.n * 3 * height * width)
+    for (const v of values) pixels[at++] = Math.round(v)
   }
-  return { data, height, width }
-}
-
-/** `n` / 2 pairs of different images, each image in one pair, drawn at random: [n] positions, pair after pair. */
-function pairing(n: number, seed: number): Int32Array {
-  const order = Int32Array.from({ length: n }, (_, i) => i)
-  const random = hostRandom(seed)
-  for (let i = n - 1; i > 0; i--) {
-    const j = random.below(i + 1)
-    ;[order[i], order[j]] = [order[j]!, order[i]!]
-  }
-  return order
+  return { pixels, height, width }
 }
 
 /**
@@ -149,18 +138,11 @@ export async function lpipsDiversity(
   images: ImageSource | ImageBytes,
   { seed = 0, batch = 50, onProgress }: DiversityOptions = {},
 ): Promise<DiversityScore> {
-  const all = 'data' in images ? images : await bytesOf(images, { batch })
-  const size = 3 * all.height * all.width
-  const { n } = byteImages(all)
+  const all = 'pixels' in images ? images : await bytesOf(images, { batch })
+  const n = countImages(all)
   const pairs = Math.floor(n / 2)
   if (pairs < 1) throw new BmsError('BAD_ARGUMENT', `diversity: got ${n} images, at least two are needed`, { got: n })
-  const paired = new Uint8Array(2 * pairs * size)
-  pairing(n, seed)
-    .subarray(0, 2 * pairs)
-    .forEach((from, to) => {
-      paired.set(all.data.subarray(from * size, (from + 1) * size), to * size)
-    })
-  const source = byteImages({ ...all, data: paired })
+  const source = byteImages(all, shuffled(n, seed).subarray(0, 2 * pairs))
   // Pairs stay together: a batch has an even number of images, neighbours being a pair.
   const see = (x: Tensor): Tensor => {
     const [a, b] = x.reshape([x.shape[0]! / 2, 2, ...x.shape.slice(1)]).split(1, 1) as [Tensor, Tensor]

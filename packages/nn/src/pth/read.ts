@@ -3,9 +3,10 @@ import { ArgumentError, BmsError, currentDevice, type Device, keep, show, showNa
 import { checkNames } from '../check.js'
 import { fileBytes } from '../safetensors/header.js'
 import type { LoadOptions } from '../safetensors/read.js'
-import { partOf, storedTensor } from '../stored.js'
-import { type Pickled, type StorageRef, TensorRef, unpickle } from './pickle.js'
-import { badPth, readZip, type ZipEntry, zipBytes } from './zip.js'
+import { storedTensor } from '../stored.js'
+import { type Archive, openArchive } from './archive.js'
+import { type Pickled, type StorageRef, TensorRef } from './globals.js'
+import { badPth } from './zip.js'
 
 export interface LoadPthOptions extends LoadOptions {
   /** Where in the file the state dict is, if it is one entry of a checkpoint: 'state_dict', 'model', … (dots go deeper). Default: it is the whole file. */
@@ -51,58 +52,24 @@ function entryOf(whole: Pickled, key: string | undefined): Pickled {
   return value
 }
 
-const widths: Record<string, number> = { F64: 8, I64: 8, F32: 4, I32: 4, F16: 2, BF16: 2, I16: 2, I8: 1, U8: 1, BOOL: 1 }
-
-/** The archive: its pickle's value, and the bytes of storages. */
-function open(bytes: Uint8Array): { value: Pickled; storage: (ref: StorageRef, name: string) => Uint8Array<ArrayBuffer> } {
-  // Before version 1.6: a pickle of a magic number, or a tar archive.
-  const old = bytes[0] === 0x80 && bytes[1] === 0x02 && bytes[2] === 0x8a
-  const tar = bytes.length > 262 && String.fromCharCode(...bytes.subarray(257, 262)) === 'ustar'
-  if (old || tar)
-    throw new BmsError('BAD_FILE', 'pth: the file has the layout from before PyTorch 1.6, which is not read here; open it in Python and torch.save it again')
-  if (bytes[0] !== 0x50 || bytes[1] !== 0x4b) throw badPth('it does not begin as a zip archive, which torch.save writes')
-  const entries = readZip(bytes)
-  const pickles = [...entries.keys()].filter((name) => name === 'data.pkl' || name.endsWith('/data.pkl'))
-  if (pickles.length !== 1) throw badPth(`the archive has ${pickles.length} entries data.pkl, one is needed`)
-  const root = pickles[0]!.slice(0, -'data.pkl'.length)
-  const contents = (name: string): Uint8Array => zipBytes(bytes, name, entries.get(name) as ZipEntry)
-  const order = entries.has(`${root}byteorder`) ? new TextDecoder().decode(contents(`${root}byteorder`)).trim() : 'little'
-  if (order !== 'little') throw badPth(`its numbers are in the byte order ${show(order)}, only little is read`)
+/** One tensor of each storage's elements, made when the first view asks for it. */
+function uploader(archive: Archive, device: Device) {
+  const made = new Map<string, Tensor>()
   return {
-    value: unpickle(contents(pickles[0]!)),
-    storage: ({ key, dtype, count }, name) => {
-      const entry = `${root}data/${key}`
-      if (!entries.has(entry)) throw badPth(`tensor ${show(name)}: the archive has no entry ${show(entry)}`, { name })
-      const data = contents(entry)
-      if (data.length !== count * widths[dtype]!)
-        throw badPth(`tensor ${show(name)}: its storage has ${data.length} bytes, ${count} elements ${dtype} take ${count * widths[dtype]!}`, { name })
-      return partOf(data, 0, data.length)
+    of(ref: StorageRef, name: string): Tensor {
+      const { key, dtype, count } = ref
+      const values = made.get(key) ?? keep(storedTensor('loadPth', 'pth', archive.storage(ref, name), { name, dtype, shape: [count] }, device))
+      made.set(key, values)
+      return values
+    },
+    dispose(): void {
+      for (const values of made.values()) values.dispose()
     },
   }
 }
 
-/** One tensor of each storage's elements, made when the first view asks for it. */
-function uploader(storage: (ref: StorageRef, name: string) => Uint8Array<ArrayBuffer>, device: Device) {
-  const made = new Map<string, { dtype: string; count: number; values: Tensor }>()
-  const of = (ref: StorageRef, name: string): Tensor => {
-    const { key, dtype, count } = ref
-    const known = made.get(key)
-    if (known) {
-      if (known.dtype !== dtype || known.count !== count) throw badPth(`tensor ${show(name)}: storage ${show(key)} has two types or sizes`, { name })
-      return known.values
-    }
-    const values = keep(storedTensor('loadPth', 'pth', storage(ref, name), { name, dtype, shape: [count] }, device))
-    made.set(key, { dtype, count, values })
-    return values
-  }
-  const dispose = (): void => {
-    for (const { values } of made.values()) values.dispose()
-  }
-  return { of, dispose }
-}
-
 /**
- * The tensors of a state dict that torch.save wrote (PyTorch 1.6 or newer), by name; dtypes as `loadSafetensors` has them. Tensors that shared memory
+ * The tensors of a state dict that torch.save wrote, by name; dtypes as `loadSafetensors` has them. Tensors that shared memory
  * when they were saved share it here. Nothing of the file is run: its pickle may build dicts, lists, texts, numbers and tensors.
  * Throws a BmsError 'BAD_FILE' that names what is wrong, or the Python name that is not allowed (`fields.global`).
  */
@@ -111,11 +78,11 @@ export function loadPth(file: Uint8Array | ArrayBuffer, options: LoadPthOptions 
   checkNames('loadPth', options, ['device', 'key'])
   const { key } = options
   if (key !== undefined && typeof key !== 'string') throw new ArgumentError('loadPth', `key is a text, got ${show(key)}`, { option: 'key' })
-  const { value, storage } = open(bytes)
-  const refs = tensorsOf(entryOf(value, key), key)
+  const archive = openArchive(bytes)
+  const refs = tensorsOf(entryOf(archive.value, key), key)
   const device = options.device ?? currentDevice()
   const most = Math.floor(device.limits.maxStorageBufferBindingSize / 4)
-  const uploads = uploader(storage, device)
+  const uploads = uploader(archive, device)
   const out = new Map<string, Tensor>()
   try {
     for (const [name, { storage: ref, offset, shape, strides }] of refs) {
