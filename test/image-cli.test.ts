@@ -84,7 +84,7 @@ test('a run on the sample in the package: what it says, and its files', async ()
     [1, 2, 3, 4],
   )
   const losses = ['rec', 'syn', 'pri', 'kl', 'critic', 'latent']
-  const lengths = ['rec', 'syn', 'pri', 'kl', 'critic', 'latent'].map((name) => `grad_${name}`)
+  const lengths = ['rec', 'syn', 'pri', 'kl', 'generator', 'critic', 'latent'].map((name) => `grad_${name}`)
   for (const line of lines) for (const name of [...losses, ...lengths, 'seconds']) assert.type(line[name], 'number', name)
   const result = json('done', 'result.json')
   assert.equal([result.dataset, result.model, result.T, result.seed, result.steps], ['cifar10', 'bms-vae-gan', 2, 3, 4])

@@ -203,7 +203,7 @@ test('the length of the reconstruction’s gradient: wRec / √3072 with the abs
   await t.advanceBy(1)
   const values = await t.lossValues()
   close([values.grad_rec!], [expected], 1e-5)
-  assert.equal(Object.keys(values), ['rec', 'kl', 'latent', 'grad_rec', 'grad_kl', 'grad_latent'])
+  assert.equal(Object.keys(values), ['rec', 'kl', 'latent', 'grad_rec', 'grad_kl', 'grad_generator', 'grad_latent'])
 })
 
 test('a diverged run names the term, or the gradient', async () => {
@@ -292,6 +292,12 @@ test('f16: refused where there is none; else near f32, finite, and saved in f32'
     assert.not.equal(short.values, full.values, 'f16 is no other name of f32')
     for (const t of Object.values(loadSafetensors(await short.t.checkpoint()))) assert.ok(['f32', 'i32'].includes(t.dtype))
   }
+  // Losses that are scaled too far overflow on their way back: the step's own losses are finite, its weights are not, and it is told at once.
+  const t = start({ T: 1, dtype: 'f16', hyper: { lossScale: 2 ** 24 } })
+  await t.advanceBy(1)
+  const error = await thrown(() => t.lossValues())
+  assert.is(error.code, 'DIVERGED')
+  assert.match(error.message, /^the gradient of "\w+" is (NaN|Infinity) at step 1/)
 })
 
 test('the device without f16 says so', async () => {
