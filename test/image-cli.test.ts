@@ -131,6 +131,21 @@ test('killed at any moment and resumed, with its newest checkpoint whole or dama
   }
 })
 
+test('interrupted, it is saved where it stands and says how it goes on', async () => {
+  const args = ['train', 'cifar10', '--steps', '100000', '--out', 'stopped', ...small, '--save-every', '60', '--sample-every', '1000', ...adapter]
+  let timer: NodeJS.Timeout | undefined
+  const { code, out } = await bms(dir, args, (_, child) => {
+    timer ??= setInterval(
+      () => void (existsSync(at('stopped', 'metrics.jsonl')) && metrics('stopped').length > 1 && child.kill('SIGINT') && clearInterval(timer)),
+      5,
+    )
+  })
+  assert.is(code, 130, out)
+  const [, step] = /stopped at step (\d+); continue with: bms train cifar10 --resume --out stopped\n/.exec(out) ?? []
+  assert.is(stepOf('stopped', 'checkpoint.safetensors'), Number(step), out)
+  assert.ok((await undisturbed('stopped', Number(step))).equals(readFileSync(at('stopped', 'checkpoint.safetensors'))))
+})
+
 test('a finished run that is resumed keeps its result and its checkpoints', async () => {
   cpSync(at('done'), at('again'), { recursive: true })
   well(await bms(dir, ['train', 'cifar10', '--resume', '--out', 'again']))

@@ -163,6 +163,8 @@ test('several steps of the critic for each of the generator: every one on a batc
   assert.ok(stepsOf(steps).length > 0 && stepsOf(steps).every((n) => n === 6), `${Object.keys(steps)}`)
   assert.ok(stepsOf(own).every((n) => n === 2))
   assert.ok((await t.lossValues()).penalty! > 0)
+  const alone = start({ model: 'wgan-gp', T: 1, hyper: { nCritic: 1 } }).plan()
+  assert.ok(t.plan().arena > alone.arena && t.plan().results > alone.results + 4 * 3072 * 4, 'both kinds of step are planned')
 })
 
 test('two time scales: the critic moves by its own step size', async () => {

@@ -10,6 +10,7 @@ import { type BatchLoader, imageLoader } from '../data/loader.js'
 import { openCifar10Sample } from '../data/sample-files.js'
 import { pairsPng, sheetPng } from '../figures/sheet.js'
 import { reportHtml } from '../report/report.js'
+import { CHECKPOINTS_KEPT } from '../run/folder.js'
 import type { MetricsLine } from '../run/metrics.js'
 import { type Progress, progress } from '../run/progress.js'
 import { version } from '../run/version.js'
@@ -22,8 +23,6 @@ const LOOK_EVERY = 0.5
 /** Images of a sheet, and pairs of an original and its reconstruction. */
 const SHEET = 64
 const PAIRS = 32
-/** Checkpoints kept. */
-const KEPT = 3
 
 const side = { width: 32, height: 32 } as const
 
@@ -81,16 +80,10 @@ export class ImageRun implements RunKind<ImageTraining> {
   async open(): Promise<void> {
     const { config, options } = this
     if (options.download) await download(config.data!)
-    let bar: Progress | undefined
-    this.data = await openData(config.data, {
-      corrupt: options.corrupt,
-      onProgress: (done, total) => {
-        bar ??= progress({ total, label: 'reading the data' })
-        bar.update(done)
-      },
+    await withProgress('reading the data', async (show) => {
+      this.data = await openData(config.data, { corrupt: options.corrupt, onProgress: show })
     })
-    bar?.stop()
-    const { train } = this.data
+    const { train } = this.data!
     if (train.count < config.batch)
       throw new BmsError('BAD_ARGUMENT', `--batch: got ${config.batch}, allowed is at most ${train.count}, the images of ${train.source}`, {
         option: '--batch',
@@ -164,7 +157,7 @@ export class ImageRun implements RunKind<ImageTraining> {
     if (training.step === this.savedStep) return
     // Refuses to save what has diverged: the last good checkpoint is worth more.
     await training.lossValues()
-    folder.writeCheckpoint(await training.checkpoint(), KEPT)
+    folder.writeCheckpoint(await training.checkpoint(), CHECKPOINTS_KEPT)
     this.saved = performance.now()
     this.savedStep = training.step
   }
@@ -255,12 +248,20 @@ async function download(dir: string): Promise<void> {
   } catch (error) {
     if (!(error instanceof BmsError) && (error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
   }
-  let bar: Progress | undefined
-  await downloadCifar10(dir, {
-    onProgress: ({ bytes, total }) => {
-      bar ??= progress({ total: total ?? bytes, label: 'downloading CIFAR-10 (bytes)' })
-      bar.update(bytes)
-    },
+  await withProgress('downloading CIFAR-10 (bytes)', async (show) => {
+    await downloadCifar10(dir, { onProgress: ({ bytes, total }) => show(bytes, total ?? bytes) })
   })
-  bar?.stop()
+}
+
+/** Runs `work` with a line of progress from its first news on, which ends with it, however that is. */
+async function withProgress(label: string, work: (show: (done: number, total: number) => void) => Promise<void>): Promise<void> {
+  let bar: Progress | undefined
+  try {
+    await work((done, total) => {
+      bar ??= progress({ total, label })
+      bar.update(done)
+    })
+  } finally {
+    bar?.stop()
+  }
 }

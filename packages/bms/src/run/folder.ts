@@ -36,6 +36,9 @@ const names = {
   closest: 'closest-match.png',
 } as const
 
+/** Checkpoints that a run has at most. */
+export const CHECKPOINTS_KEPT = 3
+
 /** A checkpoint on disk, newest first: 0 is checkpoint.safetensors, 1 the one before. */
 const checkpointName = (age: number): string => (age === 0 ? names.checkpoint : `checkpoint.${age}.safetensors`)
 
@@ -142,8 +145,8 @@ export class RunFolder {
   }
 
   /**
-   * Writes checkpoint.safetensors; whatever happens, the earlier one survives until the new one is whole. With `keep` above 1 it survives that as
-   * checkpoint.1.safetensors, and so on. Throws `WRITE_FAILED`.
+   * Writes checkpoint.safetensors; whatever happens, the earlier one survives until the new one is whole. With `keep` above 1 (at most `CHECKPOINTS_KEPT`) it survives
+   * that as checkpoint.1.safetensors, and so on. Throws `WRITE_FAILED`.
    */
   writeCheckpoint(bytes: Uint8Array, keep = 1): void {
     const path = (age: number): string => join(this.dir, checkpointName(age))
@@ -165,7 +168,7 @@ export class RunFolder {
 
   /** The checkpoints that there are, newest first, each unchecked: see `newestFitting`. Throws `READ_FAILED`. */
   *checkpoints(): Generator<{ path: string; bytes: Uint8Array }> {
-    for (let age = 0; age < 3; age++) {
+    for (let age = 0; age < CHECKPOINTS_KEPT; age++) {
       const path = join(this.dir, checkpointName(age))
       const bytes = readWhole(path, this.files)
       if (bytes) yield { path, bytes }

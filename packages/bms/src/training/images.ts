@@ -111,22 +111,24 @@ export class ImageTraining extends Training<ImageConfig> {
   }
 
   /**
-   * What a step takes on the device, known before the first one.
+   * What a step takes on the device, known before the first one; with several steps of the critic to one of the generator, both kinds.
    * @param other a batch or T to plan for instead of the run's own
    * @throws LimitError where the adapter could not hold it
    */
   plan(other: { batch?: number; T?: number } = {}): MemoryPlan {
-    const { batch, T } = { ...this.config, ...other }
+    const { batch, T, hyper } = { ...this.config, ...other }
     const own = batch === this.config.batch && T === this.config.T
-    const step = own ? this.compiled : this.compileSteps<[Tensor]>(this.context(batch, T), (x) => x).whole
+    const made = own ? { whole: this.compiled, criticOnly: this.criticOnly } : this.compileSteps<[Tensor]>(this.context(batch, T), (x) => x)
+    const steps = hyper.nCritic > 1 ? [made.whole, made.criticOnly] : [made.whole]
     const x = zeros([batch, ...imageShape], { device: this.device })
     try {
-      const { arenaBytes, unsharedBytes, resultBytes } = step.plan(x)
-      const state = Object.values(this.state()).reduce((sum, t) => sum + 4 * t.size, 0)
-      return { arena: arenaBytes, unshared: unsharedBytes, results: resultBytes, state }
+      const plans = steps.map((step) => step.plan(x))
+      const sum = (of: (plan: (typeof plans)[number]) => number): number => plans.reduce((n, plan) => n + of(plan), 0)
+      const state = Object.values(this.state()).reduce((n, t) => n + 4 * t.size, 0)
+      return { arena: sum((p) => p.arenaBytes), unshared: sum((p) => p.unsharedBytes), results: sum((p) => p.resultBytes), state }
     } finally {
       x.dispose()
-      if (!own) step.dispose()
+      if (!own) for (const step of steps) step.dispose()
     }
   }
 
