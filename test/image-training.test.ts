@@ -2,13 +2,14 @@
 // memory, that it diverged, that it does not fit.
 import { createHash } from 'node:crypto'
 import { ImageTraining, type ImageHyper, type LossValues, type RunOptions } from '@bms/bms'
-import { type Device, detectAnomaly, LimitError, loadSafetensors, randn, tensor, zeros } from '@bms/nn'
+import { type Device, detectAnomaly, init, LimitError, loadSafetensors, randn, tensor, zeros } from '@bms/nn'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { ImageRun } from '../packages/bms/src/commands/train-images.js'
-import { fitting } from '../packages/bms/src/training/images.js'
 import { read } from './helpers/bms.js'
 import { close, ready, settle, thrown } from './helpers/device.js'
+import { inject } from './helpers/injected.js'
+import { withDevice } from './helpers/own-device.js'
 import { noiseBatches, noiseImages, noiseSet, smallImageRun } from './helpers/images.js'
 import { Watched } from './helpers/watched.js'
 
@@ -45,7 +46,7 @@ test('looked at from every side after each step, it is the same run to the bit',
   const t = start()
   // Planned for itself and for others before the first step, as the command does.
   t.plan()
-  fitting(t)
+  await t.fitting()
   await t.prepare()
   const samples: Float32Array[] = []
   for (let i = 0; i < 4; i++) {
@@ -322,7 +323,7 @@ test('a step beyond the limits of the adapter: which batch and which T would fit
       const u = new ImageTraining(config, noiseBatches(16), watched.device)
       const error = await thrown(() => u.plan())
       assert.ok(error instanceof LimitError, error.stack)
-      const { batch, T } = fitting(u)
+      const { batch, T } = await u.fitting()
       assert.ok(batch === 8 && T === 2, `${batch}, ${T}`)
       for (const fits of [{ batch: batch! }, { T: T! }]) {
         const v = new ImageTraining({ ...config, ...fits }, noiseBatches({ ...config, ...fits }.batch), watched.device)
@@ -339,12 +340,34 @@ test('a step beyond the limits of the adapter: which batch and which T would fit
       assert.match(refused.message, /a step of batch 16 and T 4 is more than .* can hold .*what fits: --batch 8 with T 4, or --T 2 with batch 16/)
     })
     // Nothing at all.
-    await watched.limited({ maxStorageBufferBindingSize: 2000, maxBufferSize: 2000 }, () => {
-      assert.equal(fitting(t), { batch: undefined, T: undefined })
+    await watched.limited({ maxStorageBufferBindingSize: 2000, maxBufferSize: 2000 }, async () => {
+      assert.equal(await t.fitting(), { batch: undefined, T: undefined })
     })
   } finally {
     watched.close()
   }
+})
+
+test('a step for which there is no memory, which is told late: what would fit, and that does', async () => {
+  const config = smallImageRun({ T: 4, batch: 16, hyper: { drawsPerPass: 4 } })
+  const { arena } = start({ T: 4, batch: 16, hyper: { drawsPerPass: 4 } }).plan()
+  await withDevice(async (lower) => {
+    const injected = inject(lower.gpu)
+    const small = await init({ device: injected.gpu })
+    injected.memory = 0.8 * arena
+    const command = new ImageRun(config)
+    Object.assign(command, { data: { train: noiseSet(20), test: null } })
+    const refused = await thrown(() => command.start(small))
+    command.close()
+    assert.is(refused.code, 'PLAN_TOO_LARGE', refused.stack)
+    assert.is((refused.cause as { code?: string }).code, 'OUT_OF_MEMORY')
+    // Fewer draws need no less: the pass with gradients is the larger one.
+    const { batch } = refused.fields['fits'] as { batch: number }
+    assert.ok(batch === 8 || batch === 4, `${batch}`)
+    const t = new ImageTraining({ ...config, batch }, noiseBatches(batch), small)
+    await t.advanceBy(2)
+    await t.lossValues()
+  })
 })
 
 test.run()

@@ -1,7 +1,7 @@
 // A run on images, as `bms train` does it: the data from wherever they are, a sheet of samples from the same codes each time, reconstructions beside originals, the
 // last three checkpoints, and a report that grows with the run.
 import { stat } from 'node:fs/promises'
-import { BmsError, type Device, LimitError } from '@bms/nn'
+import { BmsError, type Device } from '@bms/nn'
 import { type ImageConfig, resolveConfig } from '../config.js'
 import { openCifar10 } from '../data/cifar10-files.js'
 import { downloadCifar10 } from '../data/download.js'
@@ -14,7 +14,7 @@ import { CHECKPOINTS_KEPT } from '../run/folder.js'
 import type { MetricsLine } from '../run/metrics.js'
 import { type Progress, progress } from '../run/progress.js'
 import { version } from '../run/version.js'
-import { fitting, ImageTraining, imageSize } from '../training/images.js'
+import { ImageTraining, imageSize, isTooLarge } from '../training/images.js'
 import { evaluationSeed, type LossValues } from '../training/training.js'
 import type { RunKind, Running } from './kind.js'
 
@@ -92,14 +92,14 @@ export class ImageRun implements RunKind<ImageTraining> {
       })
   }
 
-  start(device: Device): ImageTraining {
+  async start(device: Device): Promise<ImageTraining> {
     const { config } = this
     this.loader = imageLoader(this.data!.train, { batch: config.batch, seed: config.seed, flips: config.hyper.flips })
     const training = new ImageTraining(config, this.loader, device)
     try {
-      training.plan()
+      await training.reserve()
     } catch (error) {
-      throw error instanceof LimitError ? tooLarge(training, error) : error
+      throw isTooLarge(error) ? await tooLarge(training, error) : error
     }
     return training
   }
@@ -228,9 +228,9 @@ function notes({ train, test }: ImageData): string[] {
 }
 
 /** The error for a step that the adapter cannot hold, with what would fit. */
-function tooLarge(training: ImageTraining, cause: LimitError): BmsError {
+async function tooLarge(training: ImageTraining, cause: BmsError): Promise<BmsError> {
   const { config } = training
-  const { batch, T } = fitting(training)
+  const { batch, T } = await training.fitting()
   const choices = [...(batch ? [`--batch ${batch} with T ${config.T}`] : []), ...(T ? [`--T ${T} with batch ${config.batch}`] : [])]
   const remedy = choices.length > 0 ? `what fits: ${choices.join(', or ')}` : 'not even a batch of 1 fits; take a smaller --width'
   return new BmsError(

@@ -90,7 +90,7 @@ export async function train(options: TrainOptions): Promise<RunResult | null> {
     await kind.open()
     const device = await init({ adapter: config.adapter })
     try {
-      const training = kind.start(device)
+      const training = await kind.start(device)
       if (saved) await training.restore(saved.bytes)
       if (training.step > config.steps) {
         throw new BmsError(
