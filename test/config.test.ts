@@ -56,6 +56,54 @@ test('every model has a complete configuration that survives a file', () => {
   }
 })
 
+const cifar = (options: Partial<RunOptions> = {}) => resolveConfig({ ...options, dataset: 'cifar10' })
+
+test('images: a data set is all that is needed; every model and architecture survives a file', () => {
+  const { hyper, ...run } = cifar()
+  assert.equal(run, {
+    dataset: 'cifar10',
+    data: null,
+    arch: 'dcgan',
+    width: 128,
+    dtype: 'f32',
+    sampleEvery: 500,
+    saveEvery: 10,
+    model: 'bms-vae-gan',
+    T: 10,
+    seed: 0,
+    steps: 100_000,
+    batch: 64,
+    evalEvery: 50,
+    adapter: 'auto',
+    out: 'runs/cifar10-bms-vae-gan',
+  })
+  assert.equal([hyper.latent, hyper.hiddenL, hyper.recNorm, hyper.lr, hyper.betas, hyper.lipschitz], [100, [750, 750, 750], 1, 2e-4, [0.5, 0.9], 'spectral'])
+  for (const model of modelNames) {
+    for (const arch of ['dcgan', 'standard', 'standard-wide']) {
+      const config = cifar({ model, arch, data: 'some/where', dtype: 'f16' })
+      assert.equal(parseConfig(JSON.parse(JSON.stringify(config))), config)
+      assert.is(config.width, arch === 'dcgan' ? 128 : 64)
+      assert.is(config.hyper.lipschitz, models[model].lipschitz)
+      const { wRec, wSyn, wPri, wKl } = config.hyper
+      const { terms } = models[model]
+      assert.equal([wRec > 0, wSyn > 0, wPri > 0, wKl > 0], [terms.rec, terms.syn, terms.pri, terms.kl], model)
+    }
+  }
+})
+
+test('images: the command line gives text', () => {
+  const config = cifar({
+    width: '64',
+    saveEvery: '0.5',
+    sampleEvery: '100',
+    dtype: 'f16',
+    arch: 'standard',
+    hyper: { flips: 'false', drawsPerPass: '2', lossScale: '512' },
+  })
+  assert.equal([config.width, config.saveEvery, config.sampleEvery, config.dtype, config.arch], [64, 0.5, 100, 'f16', 'standard'])
+  assert.equal([config.hyper.flips, config.hyper.drawsPerPass, config.hyper.lossScale], [false, 2, 512])
+})
+
 test('the command line gives text', () => {
   const config = ring({
     T: '10',
@@ -101,9 +149,38 @@ const wrong: [Partial<RunOptions>, string, string][] = [
   [{ model: 'sn-gan', T: 5 }, '--T', 'no encoder'],
   [{ model: 'wae', hyper: { wSyn: 1 } }, 'wSyn', 'no such term'],
 ]
-for (const [options, option, allowed] of wrong) {
-  test(`${option} refuses ${JSON.stringify(options)}`, () => {
-    const error = caught(() => ring(options))
+const wrongOfImages: typeof wrong = [
+  [{ arch: 'resnet' }, '--arch', 'one of dcgan, standard, standard-wide'],
+  [{ width: '0' }, '--width', 'from 1 to 1024'],
+  [{ width: 2000 }, '--width', 'to 1024'],
+  [{ dtype: 'bf16' }, '--dtype', 'one of f32, f16'],
+  [{ data: '' }, '--data', 'text'],
+  [{ sampleEvery: '0' }, '--sample-every', 'from 1'],
+  [{ saveEvery: '0' }, '--save-every', 'greater than 0'],
+  [{ saveEvery: -1 }, '--save-every', 'greater than 0'],
+  [{ batch: '1e5' }, '--batch', 'to 65536'],
+  [{ hyper: { flips: 'yes' } }, 'flips', 'true or false'],
+  [{ hyper: { flips: 1 as never } }, 'flips', 'true or false'],
+  [{ hyper: { drawsPerPass: 0 } }, 'drawsPerPass', 'from 1'],
+  [{ hyper: { lossScale: 0 } }, 'lossScale', 'greater than 0'],
+  [{ hyper: { lipschitz: 'clipping' as never } }, 'lipschitz', 'one of spectral, penalty, none'],
+  [{ hyper: { lipschitz: 'penalty', gp: 0 } }, 'gp', 'more than 0'],
+  [{ hyper: { nCritic: 0 } }, 'nCritic', 'from 1'],
+  [{ model: 'wae', hyper: { lipschitz: 'spectral' } }, 'lipschitz', 'no critic'],
+  [{ model: 'dcgan', T: 2 }, '--T', 'no encoder'],
+  [{ model: 'dcgan', hyper: { wRec: 1 } }, 'wRec', 'no such term'],
+]
+const strangers: typeof wrong = [{ data: 'x' }, { arch: 'dcgan' }, { width: 3 }, { dtype: 'f32' }, { sampleEvery: 5 }, { saveEvery: 5 }].map((options) => [
+  options,
+  `--${Object.keys(options)[0]!.replace('Every', '-every')}`,
+  'nothing: the ring has no such option, only cifar10 has',
+])
+for (const [dataset, [options, option, allowed]] of [
+  ...[...wrong, ...strangers].map((w) => ['ring', w] as const),
+  ...wrongOfImages.map((w) => ['cifar10', w] as const),
+]) {
+  test(`${dataset}: ${option} refuses ${JSON.stringify(options)}`, () => {
+    const error = caught(() => resolveConfig({ ...options, dataset }))
     assert.is(error.code, 'BAD_ARGUMENT')
     assert.is(error.fields.option, option)
     assert.match(error.message, `${option}: got `)
@@ -111,6 +188,11 @@ for (const [options, option, allowed] of wrong) {
     assert.match(error.message, String(error.fields.allowed))
   })
 }
+
+test('hyper-parameters of the other kind of data are unknown', () => {
+  assert.is(caught(() => cifar({ hyper: { hiddenG: [3] } })).code, 'UNKNOWN_NAME')
+  assert.is(caught(() => ring({ hyper: { flips: true } })).code, 'UNKNOWN_NAME')
+})
 
 test('unknown names get the nearest one', () => {
   assert.match(caught(() => resolveConfig({ dataset: 'gird' })).message, 'unknown data set "gird". Did you mean "grid"?')
@@ -153,6 +235,27 @@ for (const [what, field, change] of damaged) {
     assert.match(error.message, field)
     assert.ok(error.fields.expected)
     assert.ok(error.message.length < 600, error.message)
+  })
+}
+
+const damagedOfImages: typeof damaged = [
+  ['no architecture', 'arch', (c) => delete c.arch],
+  ['an unknown type', 'dtype', (c) => (c.dtype = 'f64')],
+  ['a path that is a number', 'data', (c) => (c.data = 5)],
+  ['an empty path', 'data', (c) => (c.data = '')],
+  ['a width in text', 'width', (c) => (c.width = '64')],
+  ['flips of 1', 'hyper.flips', (c) => (c.hyper.flips = 1)],
+  ["a mixture's hyper-parameter", 'hyper.hiddenG', (c) => (c.hyper.hiddenG = [3])],
+  ['a bound without its weight', 'hyper.gp', (c) => Object.assign(c.hyper, { lipschitz: 'penalty', gp: 0 })],
+  ["a mixture's name", 'data', (c) => (c.dataset = 'ring')],
+]
+for (const [what, field, change] of damagedOfImages) {
+  test(`config.json of images with ${what} is refused by name`, () => {
+    const config: Json = JSON.parse(JSON.stringify(cifar()))
+    change(config)
+    const error = caught(() => parseConfig(config, 'x/config.json'))
+    assert.is(error.code, 'BAD_CONFIG')
+    assert.is(error.fields.field, field)
   })
 }
 

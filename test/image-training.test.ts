@@ -2,13 +2,15 @@
 // memory, that it diverged, that it does not fit.
 import { createHash } from 'node:crypto'
 import { ImageTraining, type ImageHyper, type LossValues, type RunOptions } from '@bms/bms'
-import { type Device, detectAnomaly, LimitError, loadSafetensors, randn, tensor, zeros } from '@bms/nn'
+import { type Device, detectAnomaly, init, LimitError, loadSafetensors, randn, tensor, zeros } from '@bms/nn'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { fitting } from '../packages/bms/src/training/images.js'
+import { ImageRun } from '../packages/bms/src/commands/train-images.js'
 import { read } from './helpers/bms.js'
 import { close, ready, settle, thrown } from './helpers/device.js'
-import { noiseBatches, noiseImages, smallImageRun } from './helpers/images.js'
+import { inject } from './helpers/injected.js'
+import { withDevice } from './helpers/own-device.js'
+import { noiseBatches, noiseImages, noiseSet, smallImageRun } from './helpers/images.js'
 import { Watched } from './helpers/watched.js'
 
 const test = suite('image training')
@@ -44,7 +46,7 @@ test('looked at from every side after each step, it is the same run to the bit',
   const t = start()
   // Planned for itself and for others before the first step, as the command does.
   t.plan()
-  fitting(t)
+  await t.fitting()
   await t.prepare()
   const samples: Float32Array[] = []
   for (let i = 0; i < 4; i++) {
@@ -162,6 +164,8 @@ test('several steps of the critic for each of the generator: every one on a batc
   assert.ok(stepsOf(steps).length > 0 && stepsOf(steps).every((n) => n === 6), `${Object.keys(steps)}`)
   assert.ok(stepsOf(own).every((n) => n === 2))
   assert.ok((await t.lossValues()).penalty! > 0)
+  const alone = start({ model: 'wgan-gp', T: 1, hyper: { nCritic: 1 } }).plan()
+  assert.ok(t.plan().arena > alone.arena && t.plan().results > alone.results + 4 * 3072 * 4, 'both kinds of step are planned')
 })
 
 test('two time scales: the critic moves by its own step size', async () => {
@@ -202,7 +206,7 @@ test('the length of the reconstruction’s gradient: wRec / √3072 with the abs
   await t.advanceBy(1)
   const values = await t.lossValues()
   close([values.grad_rec!], [expected], 1e-5)
-  assert.equal(Object.keys(values), ['rec', 'kl', 'latent', 'grad_rec', 'grad_kl', 'grad_latent'])
+  assert.equal(Object.keys(values), ['rec', 'kl', 'latent', 'grad_rec', 'grad_kl', 'grad_generator', 'grad_latent'])
 })
 
 test('a diverged run names the term, or the gradient', async () => {
@@ -291,6 +295,12 @@ test('f16: refused where there is none; else near f32, finite, and saved in f32'
     assert.not.equal(short.values, full.values, 'f16 is no other name of f32')
     for (const t of Object.values(loadSafetensors(await short.t.checkpoint()))) assert.ok(['f32', 'i32'].includes(t.dtype))
   }
+  // Losses that are scaled too far overflow on their way back: the step's own losses are finite, its weights are not, and it is told at once.
+  const t = start({ T: 1, dtype: 'f16', hyper: { lossScale: 2 ** 24 } })
+  await t.advanceBy(1)
+  const error = await thrown(() => t.lossValues())
+  assert.is(error.code, 'DIVERGED')
+  assert.match(error.message, /^the gradient of "\w+" is (NaN|Infinity) at step 1/)
 })
 
 test('the device without f16 says so', async () => {
@@ -313,7 +323,7 @@ test('a step beyond the limits of the adapter: which batch and which T would fit
       const u = new ImageTraining(config, noiseBatches(16), watched.device)
       const error = await thrown(() => u.plan())
       assert.ok(error instanceof LimitError, error.stack)
-      const { batch, T } = fitting(u)
+      const { batch, T } = await u.fitting()
       assert.ok(batch === 8 && T === 2, `${batch}, ${T}`)
       for (const fits of [{ batch: batch! }, { T: T! }]) {
         const v = new ImageTraining({ ...config, ...fits }, noiseBatches({ ...config, ...fits }.batch), watched.device)
@@ -321,15 +331,43 @@ test('a step beyond the limits of the adapter: which batch and which T would fit
         await v.advanceBy(1)
         await v.lossValues()
       }
-      assert.is((await thrown(() => u.plan())).code, error.code, 'still')
+      // What the command makes of it, before it makes a folder.
+      const command = new ImageRun(config)
+      Object.assign(command, { data: { train: noiseSet(20), test: null } })
+      const refused = await thrown(() => command.start(watched.device))
+      command.close()
+      assert.equal([refused.code, refused.fields['batch'], refused.fields['T'], refused.fields['fits']], ['PLAN_TOO_LARGE', 16, 4, { batch: 8, T: 2 }])
+      assert.match(refused.message, /a step of batch 16 and T 4 is more than .* can hold .*what fits: --batch 8 with T 4, or --T 2 with batch 16/)
     })
     // Nothing at all.
-    await watched.limited({ maxStorageBufferBindingSize: 2000, maxBufferSize: 2000 }, () => {
-      assert.equal(fitting(t), { batch: undefined, T: undefined })
+    await watched.limited({ maxStorageBufferBindingSize: 2000, maxBufferSize: 2000 }, async () => {
+      assert.equal(await t.fitting(), { batch: undefined, T: undefined })
     })
   } finally {
     watched.close()
   }
+})
+
+test('a step for which there is no memory, which is told late: what would fit, and that does', async () => {
+  const config = smallImageRun({ T: 4, batch: 16, hyper: { drawsPerPass: 4 } })
+  const { arena } = start({ T: 4, batch: 16, hyper: { drawsPerPass: 4 } }).plan()
+  await withDevice(async (lower) => {
+    const injected = inject(lower.gpu)
+    const small = await init({ device: injected.gpu })
+    injected.memory = 0.8 * arena
+    const command = new ImageRun(config)
+    Object.assign(command, { data: { train: noiseSet(20), test: null } })
+    const refused = await thrown(() => command.start(small))
+    command.close()
+    assert.is(refused.code, 'PLAN_TOO_LARGE', refused.stack)
+    assert.is((refused.cause as { code?: string }).code, 'OUT_OF_MEMORY')
+    // Fewer draws need no less: the pass with gradients is the larger one.
+    const { batch } = refused.fields['fits'] as { batch: number }
+    assert.ok(batch === 8 || batch === 4, `${batch}`)
+    const t = new ImageTraining({ ...config, batch }, noiseBatches(batch), small)
+    await t.advanceBy(2)
+    await t.lossValues()
+  })
 })
 
 test.run()

@@ -33,6 +33,10 @@ const full = () => {
   throw Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' })
 }
 
+/** The contents of the checkpoints that are found, each with its age in front, newest first. */
+const checkpointsOf = (run: RunFolder): number[][] =>
+  [...run.checkpoints()].map(({ path, bytes }) => [Number(/checkpoint(?:\.(\d))?\.safetensors$/.exec(path)![1] ?? 0), ...bytes])
+
 test('what was written is read back', () => {
   const dir = join(base, 'a/b')
   const run = RunFolder.create(dir, config())
@@ -52,7 +56,7 @@ test('what was written is read back', () => {
     ],
     damaged: 0,
   })
-  assert.equal([...again.readCheckpoint()!], [1, 2, 3])
+  assert.equal(checkpointsOf(again), [[0, 1, 2, 3]])
   assert.is(JSON.parse(fs.readFileSync(again.path('result'), 'utf8')).metrics.hq, 97)
 })
 
@@ -213,6 +217,84 @@ test('the real thing: /dev/full refuses a metrics line', () => {
   const error = caught(() => run.appendMetrics({ step: 1 }))
   assert.is(error.code, 'WRITE_FAILED')
   assert.is(error.fields.reason, 'ENOSPC')
+})
+
+test('the last checkpoints are kept, newest first', () => {
+  const run = RunFolder.create(join(base, 'run'), config())
+  assert.equal(checkpointsOf(run), [])
+  const after = [1, 2, 3, 4, 5].map((n) => {
+    run.writeCheckpoint(new Uint8Array([n]), 3)
+    return checkpointsOf(run)
+  })
+  assert.equal(after.slice(0, 2), [
+    [[0, 1]],
+    [
+      [0, 2],
+      [1, 1],
+    ],
+  ])
+  assert.equal(after[4], [
+    [0, 5],
+    [1, 4],
+    [2, 3],
+  ])
+  // What was killed between two names goes on with those that have one; a gap is closed by what comes next.
+  fs.rmSync(run.path('checkpoint'))
+  assert.equal(checkpointsOf(run), [
+    [1, 4],
+    [2, 3],
+  ])
+  run.writeCheckpoint(new Uint8Array([6]), 3)
+  assert.is(checkpointsOf(run)[0]![1], 6)
+  run.writeCheckpoint(new Uint8Array([7]))
+  assert.equal(checkpointsOf(run)[0], [0, 7], 'one alone takes the place of the newest')
+})
+
+for (const [what, call, at] of [
+  ['opening', 'openSync', 0],
+  ['writing', 'writeSync', 0],
+  ['syncing', 'fsyncSync', 0],
+  ['the first rename', 'renameSync', 0],
+  ['the second rename', 'renameSync', 1],
+  ['the last rename', 'renameSync', 2],
+] as const) {
+  test(`a disk that fails at ${what} of a new checkpoint keeps those that there are`, () => {
+    let [failing, calls] = [false, 0]
+    const files: Files = {
+      ...fs,
+      [call]: (...args: unknown[]) => {
+        if (failing && calls++ === at) full()
+        return (fs[call] as (...a: unknown[]) => unknown)(...args)
+      },
+    }
+    const run = RunFolder.create(join(base, 'run'), config(), files)
+    for (const n of [1, 2, 3]) run.writeCheckpoint(new Uint8Array([n]), 3)
+    const names = fs.readdirSync(run.dir)
+    failing = true
+    const error = caught(() => run.writeCheckpoint(new Uint8Array([4]), 3))
+    failing = false
+    assert.equal([error.code, error.fields], ['WRITE_FAILED', { path: run.path('checkpoint'), reason: 'ENOSPC', kept: true }])
+    const found = checkpointsOf(run)
+    const lost = call === 'renameSync' && at > 0 ? 1 : 0
+    assert.equal(found.slice(0, 3 - lost), [[0, 3], [1, 2], ...(lost ? [] : [[2, 1]])])
+    assert.is(fs.readdirSync(run.dir).length, names.length - lost, 'nothing half-written')
+    run.writeCheckpoint(new Uint8Array([5]), 3)
+    assert.equal(checkpointsOf(run).slice(0, 2), [
+      [0, 5],
+      [1, 3],
+    ])
+  })
+}
+
+test('sheets: by step, and only up to the step that is asked for', () => {
+  const run = RunFolder.create(join(base, 'run'), config())
+  assert.equal(run.readSheets(10), [])
+  for (const step of [500, 0, 123456789, 20]) run.writeSheet(step, new Uint8Array([step % 251]))
+  fs.writeFileSync(join(run.path('sheets'), 'notes.txt'), '')
+  const steps = (upTo: number): number[] => run.readSheets(upTo).map((s) => s.step)
+  assert.equal([steps(600), steps(1e9), steps(19)], [[0, 20, 500], [0, 20, 500, 123456789], [0]])
+  assert.equal([...run.readSheets(600)[2]!.png], [500 % 251])
+  assert.equal([...fs.readFileSync(run.path('samples'))], [20], 'samples.png is the one written last')
 })
 
 test.run()

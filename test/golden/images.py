@@ -155,8 +155,8 @@ def run(nets, batches, noise, mix, T, encoder, critic, score, bound, per_pass, n
             made = G(e[-1])
             pri = wanted(scores(made)[0])
             there, = torch.autograd.grad(W_PRI * pri, made, retain_graph=True)
-            minimise(opt_g, W_PRI * pri, G.parameters())
-            return {'pri': pri, 'grad_pri': rows(there).sum()}, [made.detach()], None
+            length = minimise(opt_g, W_PRI * pri, G.parameters())
+            return {'pri': pri, 'grad_pri': rows(there).sum(), 'grad_generator': length}, [made.detach()], None
         mean, deviation = posterior(x)
         draw = lambda noise: mean + deviation * noise
         prior, first = e[-1], draw(e[0])
@@ -186,7 +186,7 @@ def run(nets, batches, noise, mix, T, encoder, critic, score, bound, per_pass, n
             f'grad_{name}': rows(torch.autograd.grad(weight * term, at, retain_graph=True)[0]).sum()
             for name, weight, term, at in (('rec', W_REC, rec, made), ('syn', W_SYN, syn, made), ('pri', W_PRI, pri, made), ('kl', W_KL, kl, first))
         }
-        minimise(opt_g, total, [*G.parameters(), *R.parameters()])
+        lengths['grad_generator'] = minimise(opt_g, total, [*G.parameters(), *R.parameters()])
         reconstruction = parts[0].detach() if reconstruction is None else reconstruction
         return {'rec': rec, 'syn': syn, 'pri': pri, 'kl': kl, **lengths}, [reconstruction, parts[-1].detach()], (prior, first.detach())
 

@@ -57,6 +57,32 @@ export function readCheckpoint(bytes: Uint8Array, config: RunConfig): { step: nu
   return { step, counter, tensors }
 }
 
+/** A checkpoint that a run can continue from, and newer ones that it cannot, with why. */
+export interface FoundCheckpoint {
+  readonly bytes: Uint8Array
+  readonly step: number
+  readonly passed: readonly { path: string; why: string }[]
+}
+
+/**
+ * The newest of a run's checkpoints (given newest first) that fits its configuration; undefined where there are none.
+ * @throws BmsError `BAD_FILE`, `BAD_CHECKPOINT`: of the newest, where none fits
+ */
+export function newestFitting(checkpoints: Iterable<{ path: string; bytes: Uint8Array }>, config: RunConfig): FoundCheckpoint | undefined {
+  const passed: { path: string; why: string }[] = []
+  let first: unknown
+  for (const { path, bytes } of checkpoints) {
+    try {
+      return { bytes, step: readCheckpoint(bytes, config).step, passed }
+    } catch (error) {
+      first ??= error
+      passed.push({ path, why: (error as Error).message })
+    }
+  }
+  if (first) throw first
+  return undefined
+}
+
 /** Throws unless a checkpoint has the tensors `own`, all of them, with their shapes and dtypes, and no others. */
 export function compareTensors(tensors: readonly TensorEntry[], own: Record<string, Tensor>): void {
   const found = new Map(tensors.map((t) => [t.name, t]))

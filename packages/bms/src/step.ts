@@ -29,9 +29,9 @@ export type StepLosses = { rec?: Tensor; syn?: Tensor; pri?: Tensor; kl?: Tensor
 
 /**
  * Lengths of gradients, weights included: of `rec`, `syn` and `pri` at the generated data and of `kl` at the codes, as a mean over points of what a point's own
- * loss has there; of `critic` and `latent` over all their parameters.
+ * loss has there; of `generator` (with the encoder), `critic` and `latent` over all their parameters: when these are finite, so are the weights after the step.
  */
-export type StepNorms = { rec?: Tensor; syn?: Tensor; pri?: Tensor; kl?: Tensor; critic?: Tensor; latent?: Tensor }
+export type StepNorms = { rec?: Tensor; syn?: Tensor; pri?: Tensor; kl?: Tensor; generator?: Tensor; critic?: Tensor; latent?: Tensor }
 
 export interface Optimisers {
   generator: optim.Adam
@@ -284,8 +284,12 @@ export function trainStep(c: StepContext, x: Tensor, noise: Noise): { losses: St
   const rec = c.norms && a.at.rec ? grad(a.at.rec, a.at.generated, { retainGraph: true }) : null
   const watched = c.norms ? [a.at.generated, ...(a.at.posterior ? [a.at.posterior] : [])] : []
   const gradient = gradients(c, a.total, [...params, ...watched])
-  if (c.norms) Object.assign(norms, generatorNorms(c.batch, a, rec, gradient[params.length] ?? null, gradient[params.length + 1] ?? null))
-  opt.generator.step(gradient.slice(0, params.length))
+  const own = gradient.slice(0, params.length)
+  if (c.norms) {
+    Object.assign(norms, generatorNorms(c.batch, a, rec, gradient[params.length] ?? null, gradient[params.length + 1] ?? null))
+    norms.generator = lengthOf(own)
+  }
+  opt.generator.step(own)
   if (D) {
     const b = criticStep(c, x, a.fakes, noise.mix)
     Object.assign(losses, b.losses)

@@ -2,7 +2,7 @@
 import { extname } from 'node:path'
 import { init, saveSafetensors, tensor } from '@bms/nn/node'
 import { BmsError } from '@bms/tensor'
-import { readCheckpoint } from '../checkpoint.js'
+import { newestFitting } from '../checkpoint.js'
 import { isImageConfig } from '../config.js'
 import { sampleMixture } from '../data/mixtures.js'
 import { scatterFigure } from '../figures/png.js'
@@ -20,18 +20,17 @@ type AdapterName = 'auto' | 'gpu' | 'software'
 export async function openTraining(dir: string, adapter?: AdapterName): Promise<{ training: MixtureTraining | ImageTraining; folder: RunFolder }> {
   const folder = RunFolder.open(dir)
   const { config } = folder
-  const bytes = folder.readCheckpoint()
-  if (!bytes)
+  const found = newestFitting(folder.checkpoints(), config)
+  if (!found)
     throw new BmsError(
       'NO_CHECKPOINT',
       `${dir} has no checkpoint yet; let the run reach its first ${isImageConfig(config) ? 'checkpoint' : 'evaluation'}: bms train ${config.dataset} --resume --out ${quoted(dir)}`,
       { dir },
     )
-  readCheckpoint(bytes, config)
   const device = await init({ adapter: adapter ?? config.adapter })
   try {
     const training = isImageConfig(config) ? new ImageTraining(config, null, device) : new MixtureTraining(config, device)
-    await training.restore(bytes)
+    await training.restore(found.bytes)
     return { training, folder }
   } catch (error) {
     device.destroy()

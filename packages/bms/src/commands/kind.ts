@@ -18,9 +18,9 @@ export interface Running<T extends Training = Training> {
 export interface RunKind<T extends Training = Training> {
   /** Opens the data, before a device is asked for and anything is written. */
   open(): Promise<void>
-  /** Networks and optimisers on a device. */
-  start(device: Device): T
-  /** What is to be trained, in a line, and more lines that the user should know before the first step. After `prepare`. */
+  /** Networks and optimisers on a device. Throws where a step would be more than it can hold. */
+  start(device: Device): Promise<T>
+  /** What is to be trained, in a line, and more lines that the user should know before the first step. */
   describe(training: T): string[]
   /** Trains to the end, or until interrupted, with metrics, checkpoints and pictures on the way. */
   loop(run: Running<T>): Promise<void>

@@ -1,7 +1,7 @@
 // A run on images, as `bms train` does it: the data from wherever they are, a sheet of samples from the same codes each time, reconstructions beside originals, the
 // last three checkpoints, and a report that grows with the run.
 import { stat } from 'node:fs/promises'
-import { BmsError, type Device, LimitError } from '@bms/nn'
+import { BmsError, type Device } from '@bms/nn'
 import { type ImageConfig, resolveConfig } from '../config.js'
 import { openCifar10 } from '../data/cifar10-files.js'
 import { downloadCifar10 } from '../data/download.js'
@@ -10,9 +10,11 @@ import { type BatchLoader, imageLoader } from '../data/loader.js'
 import { openCifar10Sample } from '../data/sample-files.js'
 import { pairsPng, sheetPng } from '../figures/sheet.js'
 import { reportHtml } from '../report/report.js'
+import { CHECKPOINTS_KEPT } from '../run/folder.js'
+import type { MetricsLine } from '../run/metrics.js'
 import { type Progress, progress } from '../run/progress.js'
 import { version } from '../run/version.js'
-import { fitting, ImageTraining, imageSize } from '../training/images.js'
+import { ImageTraining, imageSize, isTooLarge } from '../training/images.js'
 import { evaluationSeed, type LossValues } from '../training/training.js'
 import type { RunKind, Running } from './kind.js'
 
@@ -21,8 +23,6 @@ const LOOK_EVERY = 0.5
 /** Images of a sheet, and pairs of an original and its reconstruction. */
 const SHEET = 64
 const PAIRS = 32
-/** Checkpoints kept. */
-const KEPT = 3
 
 const side = { width: 32, height: 32 } as const
 
@@ -68,6 +68,8 @@ export class ImageRun implements RunKind<ImageTraining> {
   private data: ImageData | undefined
   private loader: BatchLoader | undefined
   private saved = performance.now()
+  /** The step that the newest checkpoint is of. */
+  private savedStep = 0
   private rate = Number.NaN
 
   constructor(
@@ -78,16 +80,10 @@ export class ImageRun implements RunKind<ImageTraining> {
   async open(): Promise<void> {
     const { config, options } = this
     if (options.download) await download(config.data!)
-    let bar: Progress | undefined
-    this.data = await openData(config.data, {
-      corrupt: options.corrupt,
-      onProgress: (done, total) => {
-        bar ??= progress({ total, label: 'reading the data' })
-        bar.update(done)
-      },
+    await withProgress('reading the data', async (show) => {
+      this.data = await openData(config.data, { corrupt: options.corrupt, onProgress: show })
     })
-    bar?.stop()
-    const { train } = this.data
+    const { train } = this.data!
     if (train.count < config.batch)
       throw new BmsError('BAD_ARGUMENT', `--batch: got ${config.batch}, allowed is at most ${train.count}, the images of ${train.source}`, {
         option: '--batch',
@@ -96,14 +92,14 @@ export class ImageRun implements RunKind<ImageTraining> {
       })
   }
 
-  start(device: Device): ImageTraining {
+  async start(device: Device): Promise<ImageTraining> {
     const { config } = this
     this.loader = imageLoader(this.data!.train, { batch: config.batch, seed: config.seed, flips: config.hyper.flips })
     const training = new ImageTraining(config, this.loader, device)
     try {
-      training.plan()
+      await training.reserve()
     } catch (error) {
-      throw error instanceof LimitError ? tooLarge(training, error) : error
+      throw isTooLarge(error) ? await tooLarge(training, error) : error
     }
     return training
   }
@@ -135,6 +131,7 @@ export class ImageRun implements RunKind<ImageTraining> {
     const { training, folder, bar, seconds, stop } = run
     const { steps, evalEvery, sampleEvery, saveEvery } = this.config
     this.saved = performance.now()
+    this.savedStep = training.step
     if (training.step === 0) await this.draw(run)
     const after = (every: number): number => (Math.floor(training.step / every) + 1) * every
     while (training.step < steps && !stop()) {
@@ -150,16 +147,19 @@ export class ImageRun implements RunKind<ImageTraining> {
       }
       if (training.step % evalEvery === 0 || training.step === steps)
         folder.appendMetrics({ step: training.step, ...losses, rate: rounded(this.rate), seconds: Math.round(seconds() * 10) / 10 })
-      if (training.step % sampleEvery === 0 || training.step === steps) await this.draw(run)
+      // The last ones are drawn with the result.
+      if (training.step % sampleEvery === 0 && training.step < steps) await this.draw(run)
     }
     if (training.step === steps) await this.save(run)
   }
 
   async save({ training, folder }: Running<ImageTraining>): Promise<void> {
+    if (training.step === this.savedStep) return
     // Refuses to save what has diverged: the last good checkpoint is worth more.
     await training.lossValues()
-    folder.writeCheckpoint(await training.checkpoint(), KEPT)
+    folder.writeCheckpoint(await training.checkpoint(), CHECKPOINTS_KEPT)
     this.saved = performance.now()
+    this.savedStep = training.step
   }
 
   /** samples.png (and its like in sheets/), reconstructions.png, report.html. */
@@ -194,7 +194,9 @@ export class ImageRun implements RunKind<ImageTraining> {
   }
 
   async finish(run: Running<ImageTraining>): ReturnType<RunKind['finish']> {
-    const losses = await run.training.lossValues()
+    const now = await run.training.lossValues()
+    // A run that had come to its end before has trained no step: what it was told then still stands.
+    const losses = Object.keys(now).length > 0 ? now : lossesOf(run.folder.readMetrics().lines.at(-1))
     await this.draw(run, losses)
     const told = Object.entries(losses).filter(([name]) => !name.startsWith('grad_'))
     return { metrics: { ...losses }, summary: told.map(([name, value]) => `${name} ${value!.toFixed(3)}`).join(', ') }
@@ -204,6 +206,10 @@ export class ImageRun implements RunKind<ImageTraining> {
     this.loader?.close()
   }
 }
+
+/** What a line of metrics.jsonl tells of the step itself. */
+const lossesOf = ({ step: _step, rate: _rate, seconds: _seconds, ...losses }: Partial<MetricsLine> = {}): LossValues =>
+  Object.fromEntries(Object.entries(losses).filter(([, value]) => typeof value === 'number'))
 
 /** Of the line of progress: losses alone. */
 const shown = (losses: LossValues): Record<string, number> =>
@@ -222,9 +228,9 @@ function notes({ train, test }: ImageData): string[] {
 }
 
 /** The error for a step that the adapter cannot hold, with what would fit. */
-function tooLarge(training: ImageTraining, cause: LimitError): BmsError {
+async function tooLarge(training: ImageTraining, cause: BmsError): Promise<BmsError> {
   const { config } = training
-  const { batch, T } = fitting(training)
+  const { batch, T } = await training.fitting()
   const choices = [...(batch ? [`--batch ${batch} with T ${config.T}`] : []), ...(T ? [`--T ${T} with batch ${config.batch}`] : [])]
   const remedy = choices.length > 0 ? `what fits: ${choices.join(', or ')}` : 'not even a batch of 1 fits; take a smaller --width'
   return new BmsError(
@@ -242,12 +248,20 @@ async function download(dir: string): Promise<void> {
   } catch (error) {
     if (!(error instanceof BmsError) && (error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
   }
-  let bar: Progress | undefined
-  await downloadCifar10(dir, {
-    onProgress: ({ bytes, total }) => {
-      bar ??= progress({ total: total ?? bytes, label: 'downloading CIFAR-10 (bytes)' })
-      bar.update(bytes)
-    },
+  await withProgress('downloading CIFAR-10 (bytes)', async (show) => {
+    await downloadCifar10(dir, { onProgress: ({ bytes, total }) => show(bytes, total ?? bytes) })
   })
-  bar?.stop()
+}
+
+/** Runs `work` with a line of progress from its first news on, which ends with it, however that is. */
+async function withProgress(label: string, work: (show: (done: number, total: number) => void) => Promise<void>): Promise<void> {
+  let bar: Progress | undefined
+  try {
+    await work((done, total) => {
+      bar ??= progress({ total, label })
+      bar.update(done)
+    })
+  } finally {
+    bar?.stop()
+  }
 }

@@ -36,7 +36,7 @@ export class MixtureRun implements RunKind<MixtureTraining> {
 
   async open(): Promise<void> {}
 
-  start(device: Device): MixtureTraining {
+  async start(device: Device): Promise<MixtureTraining> {
     return new MixtureTraining(this.config, device)
   }
 

@@ -1,10 +1,11 @@
 // `bms train`: a run from its configuration to its result, with its progress on the screen and its files in a folder;
 // interrupted at any moment it goes on from its last checkpoint.
 import { isAnomalyEnabled, setDetectAnomaly } from '@bms/nn'
-import { init, readSafetensorsHeader } from '@bms/nn/node'
+import { init } from '@bms/nn/node'
 import { BmsError, DeviceLostError } from '@bms/tensor'
-import { readCheckpoint } from '../checkpoint.js'
-import { type ImageConfig, isImageConfig, resolveConfig, type RunConfig, type RunOptions } from '../config.js'
+import { type FoundCheckpoint, newestFitting } from '../checkpoint.js'
+import { type ImageConfig, imageDatasets, isImageConfig, resolveConfig, type RunConfig, type RunOptions } from '../config.js'
+import { badArgument } from '../config/run.js'
 import { freeFolder, quoted, RunFolder, type RunResult } from '../run/folder.js'
 import { progress } from '../run/progress.js'
 import type { Training } from '../training/training.js'
@@ -28,14 +29,19 @@ interface Plan {
 }
 
 /** A new run, or the one that --resume names. Nothing is written. */
-function planRun(options: TrainOptions): Plan {
-  if (options.download) options.data ??= 'data'
-  if (!options.resume) {
+function planRun(given: TrainOptions): Plan {
+  if (!(imageDatasets as readonly string[]).includes(given.dataset)) {
+    const stranger = given.download ? '--download' : given.skipCorrupt ? '--skip-corrupt' : undefined
+    if (stranger) throw badArgument(stranger, true, `nothing: only ${imageDatasets.join(', ')} has such an option`)
+  }
+  if (!given.resume) {
+    const options = given.download ? { ...given, data: given.data ?? 'data' } : given
     const config = resolveConfig(options)
     return { config: { ...config, out: options.out ?? freeFolder(config.out) } }
   }
-  const dir = options.out ?? resolveConfig({ dataset: options.dataset, model: options.model }).out
+  const dir = given.out ?? resolveConfig({ dataset: given.dataset, model: given.model }).out
   const folder = RunFolder.open(dir)
+  const options = given.download ? { ...given, data: given.data ?? (folder.config as Partial<ImageConfig>).data ?? 'data' } : given
   const wanted = resolveConfig({ ...options, out: dir })
   const { config } = folder
   for (const name of ['dataset', 'model', 'T', 'seed', 'batch', 'arch', 'width', 'dtype'] as const) {
@@ -71,23 +77,6 @@ async function kindOf(config: RunConfig, options: TrainOptions): Promise<RunKind
   return new ImageRun(config, { download: options.download, corrupt: options.skipCorrupt ? 'skip' : 'fail' }) as unknown as RunKind
 }
 
-/** The newest checkpoint that fits the run; of those that do not, the newest says why. */
-function latest(folder: RunFolder, config: RunConfig): { bytes: Uint8Array; passed: string[] } | undefined {
-  const passed: string[] = []
-  let first: unknown
-  for (const { path, bytes } of folder.checkpoints()) {
-    try {
-      readCheckpoint(bytes, config)
-      return { bytes, passed }
-    } catch (error) {
-      first ??= error
-      passed.push(path)
-    }
-  }
-  if (first) throw first
-  return undefined
-}
-
 /** Runs `bms train`. Resolves to the result, or to null when the run was interrupted and saved. */
 export async function train(options: TrainOptions): Promise<RunResult | null> {
   const started = performance.now()
@@ -97,11 +86,11 @@ export async function train(options: TrainOptions): Promise<RunResult | null> {
   try {
     // Before its checkpoint is read: another process may be about to write one.
     existing?.lock()
-    const saved = existing && latest(existing, config)
+    const saved = existing && newestFitting(existing.checkpoints(), config)
     await kind.open()
     const device = await init({ adapter: config.adapter })
     try {
-      const training = kind.start(device)
+      const training = await kind.start(device)
       if (saved) await training.restore(saved.bytes)
       if (training.step > config.steps) {
         throw new BmsError(
@@ -124,7 +113,7 @@ export async function train(options: TrainOptions): Promise<RunResult | null> {
   }
 }
 
-async function run(kind: RunKind, training: Training, folder: RunFolder, started: number, saved: { passed: string[] } | undefined): Promise<RunResult | null> {
+async function run(kind: RunKind, training: Training, folder: RunFolder, started: number, saved: FoundCheckpoint | undefined): Promise<RunResult | null> {
   const { config, device } = training
   // Also without a checkpoint: the first may not have been reached.
   folder.rewindMetrics(training.step)
@@ -137,7 +126,7 @@ async function run(kind: RunKind, training: Training, folder: RunFolder, started
   const bar = progress({ total: config.steps, start: training.step, label: `${config.dataset} ${config.model}` })
   for (const line of kind.describe(training)) bar.log(line)
   if (isAnomalyEnabled()) bar.log('looking for NaN: each op is watched, which is slow')
-  for (const path of saved?.passed ?? []) bar.log(`${path} is damaged and was passed over`)
+  for (const { path, why } of saved?.passed ?? []) bar.log(`${path} was passed over: ${why}`)
   if (saved) bar.log(`continues from step ${training.step} in ${folder.dir}`)
   let interrupted = false
   const interrupt = (): void => {
@@ -188,8 +177,12 @@ async function run(kind: RunKind, training: Training, folder: RunFolder, started
 
 /** What is left of a run, in words. */
 function kept(folder: RunFolder): string {
-  const saved = folder.readCheckpoint()
-  return saved ? `the checkpoint of step ${readSafetensorsHeader(saved).metadata?.['step']} is safe` : 'there was no checkpoint yet'
+  try {
+    const saved = newestFitting(folder.checkpoints(), folder.config)
+    return saved ? `the checkpoint of step ${saved.step} is safe` : 'there was no checkpoint yet'
+  } catch {
+    return 'its checkpoints are damaged'
+  }
 }
 
 /** A lost device, with what is left of the run and how it goes on. */

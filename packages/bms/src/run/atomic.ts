@@ -47,9 +47,10 @@ export function readWhole(path: string, files: Files = fs, most = Infinity): Buf
  * Writes a whole file: a temporary file beside it, fsync, rename over the old one, fsync of the folder. On failure the
  * temporary file is removed and what stood under `path` before is untouched.
  * @param content text is written as UTF-8
+ * @param before called when the new file is whole and on the disk, before it takes its name
  * @throws BmsError `WRITE_FAILED` with fields `{ path, reason, kept }`, where `kept` says whether an earlier file is still there
  */
-export function writeAtomic(path: string, content: Uint8Array | string, files: Files = fs): void {
+export function writeAtomic(path: string, content: Uint8Array | string, files: Files = fs, before: () => void = () => {}): void {
   const bytes = typeof content === 'string' ? Buffer.from(content) : content
   const folder = dirname(path)
   const temporary = join(folder, `.${basename(path)}.${process.pid}.${counter++}.tmp`)
@@ -62,6 +63,7 @@ export function writeAtomic(path: string, content: Uint8Array | string, files: F
     files.fsyncSync(handle)
     files.closeSync(handle)
     handle = undefined
+    before()
     files.renameSync(temporary, path)
   } catch (cause) {
     quietly(() => handle !== undefined && files.closeSync(handle))

@@ -36,6 +36,9 @@ const names = {
   closest: 'closest-match.png',
 } as const
 
+/** Checkpoints that a run has at most. */
+export const CHECKPOINTS_KEPT = 3
+
 /** A checkpoint on disk, newest first: 0 is checkpoint.safetensors, 1 the one before. */
 const checkpointName = (age: number): string => (age === 0 ? names.checkpoint : `checkpoint.${age}.safetensors`)
 
@@ -142,34 +145,30 @@ export class RunFolder {
   }
 
   /**
-   * Writes checkpoint.safetensors; whatever happens, the earlier one survives until the new one is whole. With `keep` above 1 it survives that as
-   * checkpoint.1.safetensors, and so on. Throws `WRITE_FAILED`.
+   * Writes checkpoint.safetensors; whatever happens, the earlier one survives until the new one is whole. With `keep` above 1 (at most `CHECKPOINTS_KEPT`) it survives
+   * that as checkpoint.1.safetensors, and so on. Throws `WRITE_FAILED`.
    */
   writeCheckpoint(bytes: Uint8Array, keep = 1): void {
     const path = (age: number): string => join(this.dir, checkpointName(age))
     const moved: number[] = []
     try {
-      for (let age = keep - 2; age >= 0; age--) {
-        if (!this.files.existsSync(path(age))) continue
-        this.files.renameSync(path(age), path(age + 1))
-        moved.unshift(age)
-      }
-      writeAtomic(path(0), bytes, this.files)
-    } catch (cause) {
-      // Back in their places, newest first; the oldest is lost where there were as many as are kept.
+      writeAtomic(path(0), bytes, this.files, () => {
+        for (let age = keep - 2; age >= 0; age--) {
+          if (!this.files.existsSync(path(age))) continue
+          this.files.renameSync(path(age), path(age + 1))
+          moved.unshift(age)
+        }
+      })
+    } catch (error) {
+      // Back in their places, newest first. Only the oldest may be lost, and only where the disk was not full but refused a name.
       for (const age of moved) quietly(() => this.files.renameSync(path(age + 1), path(age)))
-      throw cause instanceof BmsError ? cause : writeFailed(path(0), cause, this.files)
+      throw writeFailed(path(0), (error as BmsError).cause, this.files)
     }
   }
 
-  /** The bytes of checkpoint.safetensors, unchecked; undefined where none was written yet. Throws `READ_FAILED`. */
-  readCheckpoint(): Uint8Array | undefined {
-    return readWhole(this.path('checkpoint'), this.files)
-  }
-
-  /** The checkpoints that there are, newest first, each unchecked. Throws `READ_FAILED`. */
+  /** The checkpoints that there are, newest first, each unchecked: see `newestFitting`. Throws `READ_FAILED`. */
   *checkpoints(): Generator<{ path: string; bytes: Uint8Array }> {
-    for (let age = 0; age < 3; age++) {
+    for (let age = 0; age < CHECKPOINTS_KEPT; age++) {
       const path = join(this.dir, checkpointName(age))
       const bytes = readWhole(path, this.files)
       if (bytes) yield { path, bytes }

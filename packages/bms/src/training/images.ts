@@ -31,24 +31,8 @@ const STEPS_IN_FLIGHT = 2
 export const imageShape = [3, 32, 32] as const
 export const imageSize = 3 * 32 * 32
 
-/** The largest batch, and the largest T, that the adapter can hold with everything else as the run has it. undefined: none. */
-export function fitting(training: ImageTraining): { batch: number | undefined; T: number | undefined } {
-  const fits = (other: { batch?: number; T?: number }): boolean => {
-    try {
-      training.plan(other)
-      return true
-    } catch (error) {
-      if (error instanceof LimitError) return false
-      throw error
-    }
-  }
-  // Halves: what fits is sought within a factor of two, in few trials.
-  const largest = (from: number, at: (n: number) => boolean): number | undefined => {
-    for (let n = from >> 1; n >= 1; n >>= 1) if (at(n)) return n
-    return undefined
-  }
-  return { batch: largest(training.config.batch, (batch) => fits({ batch })), T: largest(training.config.T, (T) => fits({ T })) }
-}
+/** Was it more than the adapter can hold: over one of its limits, or more memory than there is? */
+export const isTooLarge = (error: unknown): error is BmsError => error instanceof LimitError || (error instanceof BmsError && error.code === 'OUT_OF_MEMORY')
 
 export class ImageTraining extends Training<ImageConfig> {
   protected readonly compiled: ReturnType<typeof this.compileSteps<[Tensor]>>['whole']
@@ -111,23 +95,65 @@ export class ImageTraining extends Training<ImageConfig> {
   }
 
   /**
-   * What a step takes on the device, known before the first one.
+   * What a step takes on the device, known before the first one; with several steps of the critic to one of the generator, both kinds.
    * @param other a batch or T to plan for instead of the run's own
    * @throws LimitError where the adapter could not hold it
    */
   plan(other: { batch?: number; T?: number } = {}): MemoryPlan {
-    const { batch, T } = { ...this.config, ...other }
+    const { batch, T, hyper } = { ...this.config, ...other }
     const own = batch === this.config.batch && T === this.config.T
-    const step = own ? this.compiled : this.compileSteps<[Tensor]>(this.context(batch, T), (x) => x).whole
+    const made = own ? { whole: this.compiled, criticOnly: this.criticOnly } : this.compileSteps<[Tensor]>(this.context(batch, T), (x) => x)
+    const steps = hyper.nCritic > 1 ? [made.whole, made.criticOnly] : [made.whole]
     const x = zeros([batch, ...imageShape], { device: this.device })
     try {
-      const { arenaBytes, unsharedBytes, resultBytes } = step.plan(x)
-      const state = Object.values(this.state()).reduce((sum, t) => sum + 4 * t.size, 0)
-      return { arena: arenaBytes, unshared: unsharedBytes, results: resultBytes, state }
+      const plans = steps.map((step) => step.plan(x))
+      const sum = (of: (plan: (typeof plans)[number]) => number): number => plans.reduce((n, plan) => n + of(plan), 0)
+      const state = Object.values(this.state()).reduce((n, t) => n + 4 * t.size, 0)
+      return { arena: sum((p) => p.arenaBytes), unshared: sum((p) => p.unsharedBytes), results: sum((p) => p.resultBytes), state }
     } finally {
       x.dispose()
-      if (!own) step.dispose()
+      if (!own) for (const step of steps) step.dispose()
     }
+  }
+
+  /**
+   * As `plan`, once the adapter has given the memory: that there is none is told late.
+   * @throws BmsError such that `isTooLarge`
+   */
+  async reserve(other: { batch?: number; T?: number } = {}): Promise<MemoryPlan> {
+    const planned = async (): Promise<MemoryPlan> => {
+      const plan = this.plan(other)
+      await this.device.sync()
+      return plan
+    }
+    try {
+      return await planned()
+    } catch (error) {
+      // The first failure gave back what was kept for reuse.
+      if (error instanceof BmsError && error.code === 'OUT_OF_MEMORY') return planned()
+      throw error
+    }
+  }
+
+  /** The largest batch, and the largest T, that the adapter can hold with everything else as the run has it. undefined: none. Halves are tried: few trials. */
+  async fitting(): Promise<{ batch: number | undefined; T: number | undefined }> {
+    // What a failed plan got of its memory is in the way.
+    this.compiled.dispose()
+    this.criticOnly.dispose()
+    const fits = async (other: { batch?: number; T?: number }): Promise<boolean> => {
+      try {
+        await this.reserve(other)
+        return true
+      } catch (error) {
+        if (isTooLarge(error)) return false
+        throw error
+      }
+    }
+    const largest = async (below: number, at: (n: number) => Promise<boolean>): Promise<number | undefined> => {
+      for (let n = below >> 1; n >= 1; n >>= 1) if (await at(n)) return n
+      return undefined
+    }
+    return { batch: await largest(this.config.batch, (batch) => fits({ batch })), T: await largest(this.config.T, (T) => fits({ T })) }
   }
 
   private context(batch: number, T: number): StepContext {
