@@ -107,7 +107,7 @@ function types() {
 }
 
 function checkProjects() {
-  const present = projects.filter((p) => filesUnder(join(root, p)).some((f) => f.endsWith('.ts')))
+  const present = projects.filter((p) => filesUnder(join(root, p)).some((f) => f.endsWith('.ts') && !f.includes('node_modules')))
   if (present.length) tsc(present)
   return present.join(', ')
 }
