@@ -15,6 +15,7 @@ const subjects = {
   conv: {},
   dcgan: {},
   ring: { bundled: true },
+  draws: {},
   'dispatch-cost': {},
   'first-step': { bundled: true },
   'first-matmul': {},

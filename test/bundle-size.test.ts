@@ -23,11 +23,11 @@ test.before(async () => {
   bundle = await bundleExample('mlp', options.root)
 })
 
-test('is at most 62 kB, gzipped', () => {
+test('is at most 63 kB, gzipped', () => {
   const largest = Object.entries(bundle.parts)
     .sort((a, b) => b[1] - a[1])
     .slice(0, 3)
-  assert.ok(bundle.gzipped <= 62_000, `${bundle.gzipped} bytes; the largest parts, before gzip: ${largest.map(([file, n]) => `${file} ${n}`).join(', ')}`)
+  assert.ok(bundle.gzipped <= 63_000, `${bundle.gzipped} bytes; the largest parts, before gzip: ${largest.map(([file, n]) => `${file} ${n}`).join(', ')}`)
 })
 
 test('brings the kernels that it uses, and no others', () => {

@@ -159,6 +159,7 @@ async function scoresOf(
   const real = randomImages(data.train, Math.min(options.real ?? 10_000, data.train.count), training.config.seed)
   const file = (name: WeightName) => weightsFile(weights[name]!)
   const needed = metrics.some((metric) => metric !== 'iovm')
+  const sampling = watch('sampling')
   const images = needed ? await generated(training, n, (done) => sampling(done, n)) : undefined
   const out: ImageScore[] = []
   let matches: ImageScores['closest']
@@ -198,8 +199,6 @@ async function scoresOf(
   }
   return { scores: out, ...(matches && { closest: matches }) }
 }
-
-const sampling = watch('sampling')
 
 /** Test images, and the closest that the generator comes to each. */
 async function closest(

@@ -70,7 +70,6 @@ export class ImageRun implements RunKind<ImageTraining> {
   private saved = performance.now()
   /** The step that the newest checkpoint is of. */
   private savedStep = 0
-  private rate = Number.NaN
 
   constructor(
     private readonly config: ImageConfig,
@@ -142,11 +141,10 @@ export class ImageRun implements RunKind<ImageTraining> {
         await training.advanceBy(next - training.step, () => stop() || performance.now() > look)
         losses = await training.lossValues()
         bar.update(training.step, shown(losses))
-        this.rate = bar.rate()
         if (performance.now() - this.saved > 60_000 * saveEvery) await this.save(run)
       }
       if (training.step % evalEvery === 0 || training.step === steps)
-        folder.appendMetrics({ step: training.step, ...losses, rate: rounded(this.rate), seconds: Math.round(seconds() * 10) / 10 })
+        folder.appendMetrics({ step: training.step, ...losses, seconds: Math.round(seconds() * 10) / 10 })
       // The last ones are drawn with the result.
       if (training.step % sampleEvery === 0 && training.step < steps) await this.draw(run)
     }
@@ -208,14 +206,12 @@ export class ImageRun implements RunKind<ImageTraining> {
 }
 
 /** What a line of metrics.jsonl tells of the step itself. */
-const lossesOf = ({ step: _step, rate: _rate, seconds: _seconds, ...losses }: Partial<MetricsLine> = {}): LossValues =>
+const lossesOf = ({ step: _step, seconds: _seconds, ...losses }: Partial<MetricsLine> = {}): LossValues =>
   Object.fromEntries(Object.entries(losses).filter(([, value]) => typeof value === 'number'))
 
 /** Of the line of progress: losses alone. */
 const shown = (losses: LossValues): Record<string, number> =>
   Object.fromEntries(Object.entries(losses).filter(([name]) => !name.startsWith('grad_'))) as Record<string, number>
-
-const rounded = (rate: number): number | null => (Number.isFinite(rate) ? Number(rate.toPrecision(4)) : null)
 
 function notes({ train, test }: ImageData): string[] {
   return [

@@ -161,6 +161,7 @@ async function run(kind: RunKind, training: Training, folder: RunFolder, started
     bar.stop()
     console.log(`\n${training.switches.title}, ${config.dataset}, seed ${config.seed}: ${summary}, ${result.steps} steps in ${result.seconds} s`)
     console.log(`picture: ${folder.path('samples')}\nresult:  ${folder.path('result')}`)
+    if (isImageConfig(config)) console.log(`report:  ${folder.path('report')}`)
     return result
   } catch (error) {
     throw error instanceof DeviceLostError
