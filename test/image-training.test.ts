@@ -351,20 +351,29 @@ test('a step beyond the limits of the adapter: which batch and which T would fit
 test('a step for which there is no memory, which is told late: what would fit, and that does', async () => {
   const config = smallImageRun({ T: 4, batch: 16, hyper: { drawsPerPass: 4 } })
   const { arena } = start({ T: 4, batch: 16, hyper: { drawsPerPass: 4 } }).plan()
-  await withDevice(async (lower) => {
-    const injected = inject(lower.gpu)
-    const small = await init({ device: injected.gpu })
-    injected.memory = 0.8 * arena
+  /** A device with less memory than the step needs. */
+  const small = (fn: (device: Device) => Promise<void>): Promise<void> =>
+    withDevice(async (lower) => {
+      const injected = inject(lower.gpu)
+      const device = await init({ device: injected.gpu })
+      injected.memory = 0.8 * arena
+      await fn(device)
+    })
+  let batch = 0
+  await small(async (device) => {
     const command = new ImageRun(config)
     Object.assign(command, { data: { train: noiseSet(20), test: null } })
-    const refused = await thrown(() => command.start(small))
+    const refused = await thrown(() => command.start(device))
     command.close()
     assert.is(refused.code, 'PLAN_TOO_LARGE', refused.stack)
     assert.is((refused.cause as { code?: string }).code, 'OUT_OF_MEMORY')
     // Fewer draws need no less: the pass with gradients is the larger one.
-    const { batch } = refused.fields['fits'] as { batch: number }
+    batch = (refused.fields['fits'] as { batch: number }).batch
     assert.ok(batch === 8 || batch === 4, `${batch}`)
-    const t = new ImageTraining({ ...config, batch }, noiseBatches(batch), small)
+  })
+  // On a device of its own: what the refused run held goes only when it is collected.
+  await small(async (device) => {
+    const t = new ImageTraining({ ...config, batch }, noiseBatches(batch), device)
     await t.advanceBy(2)
     await t.lossValues()
   })

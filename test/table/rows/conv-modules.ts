@@ -17,7 +17,7 @@ const sample = (shape: readonly number[], make: () => nn.Module, torch: string, 
 })
 
 /** Of a layer with weights of f32. */
-const conv = (shape: readonly number[], make: () => nn.Module, torch: string): ModuleSample => sample(shape, make, torch, { promotes: true })
+const conv = (shape: readonly number[], make: () => nn.Module, torch: string): ModuleSample => sample(shape, make, torch)
 
 const parametrised = (layer: string): ModuleSample['text'] => ({
   value: `${layer}\n  (parametrizations): Parametrizations(\n    (weight): ParametrizationList(\n      (0): SpectralNorm()\n    )\n  )\n)`,

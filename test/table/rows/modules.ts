@@ -11,7 +11,6 @@ const linear = (shape: readonly number[], outputs: number, bias = true): ModuleS
   make: () => new nn.Linear(shape.at(-1)!, outputs, bias ? {} : { bias }),
   torch: `nn.Linear(${shape.at(-1)}, ${outputs}${bias ? '' : ', bias=False'})`,
   inputs: [real(shape)],
-  promotes: true,
 })
 
 const batchNorm = (shape: readonly number[], options: ConstructorParameters<typeof nn.BatchNorm1d>[1], torch: string): ModuleSample => ({
@@ -170,14 +169,12 @@ export const moduleRows = [
           ),
         torch: 'nn.Sequential(nn.Linear(3, 7, bias=False), nn.BatchNorm1d(7), nn.LeakyReLU(0.2), nn.Linear(7, 5), nn.LayerNorm(5), nn.ELU(), nn.Linear(5, 1))',
         inputs: [real([9, 3])],
-        promotes: true,
       },
       {
         name: 'named, one inside the other',
         make: () => new nn.Sequential({ a: new nn.Sequential(new nn.Tanh()), b: new nn.Linear(2, 2) }),
         torch: 'nn.Sequential(OrderedDict(a=nn.Sequential(nn.Tanh()), b=nn.Linear(2, 2)))',
         inputs: [real([3, 1, 2])],
-        promotes: true,
       },
       { name: 'of nothing', make: () => new nn.Sequential(), torch: 'nn.Sequential()', inputs: [real([0])] },
     ],
@@ -199,7 +196,7 @@ export const moduleRows = [
   }),
   module('Module', {
     covers: ['nn.Module', 'nn.Parameter', 'nn.parameter'],
-    samples: [{ name: 'of one’s own', make: () => new Net(), torch: net, inputs: [real([5, 2])], promotes: true, skip: { 'module memory': garbage } }],
+    samples: [{ name: 'of one’s own', make: () => new Net(), torch: net, inputs: [real([5, 2])], skip: { 'module memory': garbage } }],
     lacks: { empty: 'a user’s module', one: 'a user’s module', ranks: 'a user’s module' },
     behaviour: {
       'an array of modules counts': () => {
