@@ -18,7 +18,7 @@ export interface ModuleSample {
   inputs: readonly Maker[]
   /** Training steps; default 3. 0: training draws random numbers, only evaluation is compared with PyTorch. */
   steps?: number
-  /** f16 inputs give f32, the type of the weights that they are multiplied with. */
+  /** f16 inputs give f32, the type of the weights that they are multiplied with: of modules that do not cast their weights. */
   promotes?: boolean
   /** Its text where that is not PyTorch's, and why. */
   text?: { value: string; why: string }

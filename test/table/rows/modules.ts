@@ -196,7 +196,7 @@ export const moduleRows = [
   }),
   module('Module', {
     covers: ['nn.Module', 'nn.Parameter', 'nn.parameter'],
-    samples: [{ name: 'of one’s own', make: () => new Net(), torch: net, inputs: [real([5, 2])], skip: { 'module memory': garbage } }],
+    samples: [{ name: 'of one’s own', make: () => new Net(), torch: net, inputs: [real([5, 2])], promotes: true, skip: { 'module memory': garbage } }],
     lacks: { empty: 'a user’s module', one: 'a user’s module', ranks: 'a user’s module' },
     behaviour: {
       'an array of modules counts': () => {

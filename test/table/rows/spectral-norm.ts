@@ -60,6 +60,7 @@ export const spectralNormRows = [
         make: () => nn.spectralNorm(new Transposed(), { dim: 1, nPowerIterations: 2 }),
         torch: transposed,
         inputs: [real([3, 1, 2])],
+        promotes: true,
         text: { value: text('Transposed('), why: parametrised },
         skip: { 'module memory': 'its parameter shares memory with a tensor that is left to the garbage collector' },
       },
