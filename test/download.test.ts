@@ -21,8 +21,9 @@ interface Manner {
   ranges?: boolean
   status?: number
   body?: Uint8Array
-  /** Ends a body early without breaking the connection. */
+  /** Says nothing of the length. */
   chunked?: boolean
+  html?: boolean
 }
 
 let archive: Uint8Array
@@ -42,12 +43,13 @@ const server = http.createServer((request, response) => {
   }
   const from = range && manner.ranges !== false ? Number(/^bytes=(\d+)-$/.exec(range)![1]) : 0
   if (from >= whole.length) {
-    response.writeHead(416).end()
+    response.writeHead(416, { 'content-range': `bytes */${whole.length}` }).end()
     return
   }
   const body = whole.subarray(from)
   const headers: http.OutgoingHttpHeaders = manner.chunked ? {} : { 'content-length': body.length }
   if (from > 0) headers['content-range'] = `bytes ${from}-${whole.length - 1}/${whole.length}`
+  if (manner.html) headers['content-type'] = 'text/html; charset=utf-8'
   response.writeHead(from > 0 ? 206 : 200, headers)
   if (manner.cut === undefined) response.end(body)
   else response.write(body.subarray(0, manner.cut), () => setTimeout(() => response.destroy(), 20))
@@ -145,17 +147,34 @@ test('a server without ranges sends all of it again', async () => {
   assert.is(requests[1], 'bytes=5000-')
 })
 
-test('a body that ends early without an error is no archive', async () => {
-  // The server says by no length that more would come: it has another file.
+test('a body that ends early without an error is continued', async () => {
   manner = { chunked: true, body: archive.subarray(0, 4000) }
-  const unknown = await caught(download)
-  assert.equal([unknown.code, unknown.fields.kept], ['DOWNLOAD_FAILED', 4000])
-  fs.rmSync(`${path()}.part`)
-  manner = { body: archive.subarray(0, 4000) }
-  const shorter = await caught(download)
-  assert.is(shorter.code, 'BAD_DATA')
-  assert.match(shorter.message, 'is not the archive: got 4,000 bytes with MD5')
-  assert.equal(fs.readdirSync(dir), [])
+  const error = await caught(download)
+  assert.equal([error.code, error.fields.kept, error.fields.reason], ['DOWNLOAD_FAILED', 4000, 'the connection ended early'])
+  manner = {}
+  await download()
+  isThere()
+})
+
+test('a server with another file is refused before it costs what was kept', async () => {
+  manner = { cut: 5000 }
+  await caught(download)
+  const size = `the server's file has 4,000 bytes, expected ${grouped(archive.length)}`
+  for (const [other, why] of [
+    [{ body: archive.subarray(0, 4000) }, size],
+    [{ body: archive.subarray(0, 4000), ranges: false }, size],
+    [{ body: archive.subarray(0, 6000) }, size.replace('4,000', '6,000')],
+    [{ body: Buffer.from('<html>Welcome to our hotel'), ranges: false, chunked: true, html: true }, 'the server sent a web page'],
+  ] as const) {
+    manner = other
+    const error = await caught(download)
+    assert.is(error.code, 'BAD_DATA')
+    assert.is(error.message, `${url}: this is not the archive: ${why}. Try another server`)
+    assert.is(fs.statSync(`${path()}.part`).size, 5000)
+  }
+  manner = {}
+  await download()
+  isThere()
 })
 
 test('a wrong checksum removes what arrived', async () => {
@@ -172,17 +191,8 @@ test('a wrong checksum removes what arrived', async () => {
   assert.equal(fs.readdirSync(dir), [])
 })
 
-test('what was kept of a longer file is not continued with a shorter one', async () => {
-  manner = { cut: 5000 }
-  await caught(download)
-  manner = { body: archive.subarray(0, 4000) }
-  assert.match((await caught(download)).message, 'is not the archive: got 4,000 bytes')
-  assert.equal(requests, [undefined, 'bytes=5000-', undefined])
-  assert.equal(fs.readdirSync(dir), [])
-})
-
 test('more bytes than the archive has are not awaited', async () => {
-  manner = { body: Buffer.concat([archive, Buffer.alloc(1 << 22)]) }
+  manner = { chunked: true, body: Buffer.concat([archive, Buffer.alloc(1 << 22)]) }
   assert.match((await caught(download)).message, 'is not the archive: got ')
   assert.equal(fs.readdirSync(dir), [])
 })
@@ -203,6 +213,7 @@ test('a server that refuses, and one that is not there', async () => {
   const error = await caught(download)
   assert.is(error.message, `could not download ${url}: the server answered 404 Not Found. Nothing arrived yet`)
   assert.equal([error.code, error.fields], ['DOWNLOAD_FAILED', { url, status: 404, reason: 'the server answered 404 Not Found', kept: 0 }])
+  assert.equal(fs.readdirSync(dir), [])
   const nowhere = 'http://127.0.0.1:1/a.tar.gz'
   const none = await caught(() => download({ url: nowhere }))
   assert.is(none.code, 'DOWNLOAD_FAILED')

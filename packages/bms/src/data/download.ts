@@ -47,6 +47,7 @@ export async function downloadCifar10(dir: string, options: DownloadOptions = {}
     file.sync()
   } finally {
     file.close()
+    if (file.length === 0) quietly(() => unlinkSync(part))
   }
   const md5 = file.digest()
   if (file.length !== expect.bytes || md5 !== expect.md5) {
@@ -119,39 +120,35 @@ async function receive(file: PartFile, url: string, expect: ExpectedFile, { onPr
   }
   const headers = { 'accept-encoding': 'identity', ...(file.length > 0 ? { range: `bytes=${file.length}-` } : {}) }
   const response = await attempt(() => fetch(url, { headers, signal }))
-  if (response.status === 416 && file.length > 0) {
-    // The server's file ends before what is here, so what is here is of another one.
-    await response.body?.cancel()
-    file.restart()
-    return receive(file, url, expect, { onProgress, signal })
-  }
+  const problem = otherFile(response, expect)
   const continues = response.status === 206 && response.headers.get('content-range')?.startsWith(`bytes ${file.length}-`) === true
-  if (!response.body || (response.status !== 200 && !continues)) {
+  if (problem || !response.body || (response.status !== 200 && !continues)) {
     await response.body?.cancel()
+    if (problem) throw badData(url, `this is not the archive: ${problem}. Try another server`, { status: response.status, problem, kept: file.length })
     throw failed(`the server answered ${response.status} ${response.statusText}`.trim(), response.status)
   }
   // A server that knows no ranges sends all of it again.
   if (!continues) file.restart()
   const reader = response.body.getReader()
   onProgress?.({ bytes: file.length, total: expect.bytes })
-  for (;;) {
+  // More than the archive has is not awaited: it would fill the disk.
+  while (file.length <= expect.bytes) {
     const { done, value } = await attempt(() => reader.read())
     if (done) break
     file.append(value)
     onProgress?.({ bytes: file.length, total: expect.bytes })
-    if (file.length <= expect.bytes) continue
-    // No archive of ours: no need to fill the disk with it.
-    await reader.cancel()
-    return
   }
-  if (file.length < expect.bytes && fewer(response, file.length)) throw failed('the connection ended early')
+  if (file.length < expect.bytes) throw failed('the connection ended early')
+  await reader.cancel()
 }
 
-/** Did the server promise more than it sent, or nothing? Else what it has is shorter than the archive, and trying again brings no more. */
-function fewer(response: Response, length: number): boolean {
-  const range = /\/(\d+)$/.exec(response.headers.get('content-range') ?? '')
-  const promised = range ? Number(range[1]) : Number(response.headers.get('content-length') ?? Infinity)
-  return length < promised
+/** Why what a server offers cannot be the archive, seen before anything is replaced by it: hotels answer any request with a page of their own. */
+function otherFile(response: Response, expect: ExpectedFile): string | undefined {
+  const { headers, status } = response
+  if (![200, 206, 416].includes(status)) return undefined
+  if (status === 200 && headers.get('content-type')?.startsWith('text/html')) return 'the server sent a web page'
+  const size = status === 200 ? headers.get('content-length') : /\/(\d+)$/.exec(headers.get('content-range') ?? '')?.[1]
+  return size && Number(size) !== expect.bytes ? `the server's file has ${amount(Number(size))} bytes, expected ${amount(expect.bytes)}` : undefined
 }
 
 function networkReason(cause: unknown): string {
