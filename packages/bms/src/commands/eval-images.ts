@@ -1,6 +1,6 @@
 // `bms eval` of runs on images: scores by name, each printed with what it was measured with, and kept in the run's folder.
 import { BmsError } from '@bms/tensor'
-import { suggest } from '../names.js'
+import { unknownName } from '../names.js'
 import { classProbabilities, extractFeatures, featureStatistics } from '../features/extract.js'
 import { byteImages, type ImageBytes, randomImages } from '../features/images.js'
 import { weightsFile } from '../features/files.js'
@@ -86,15 +86,7 @@ function chosenMetrics({ metrics, weights = {}, lpipsNet = 'squeeze' }: EvalImag
   }
   return metrics.map((name) => {
     const metric = imageMetricNames.find((known) => known === name)
-    if (!metric) {
-      const near = suggest(name, imageMetricNames)
-      throw new BmsError('UNKNOWN_NAME', `unknown metric "${name}".${near ? ` Did you mean "${near}"?` : ''} Known: ${imageMetricNames.join(', ')}.`, {
-        kind: 'metric',
-        got: name,
-        suggestion: near,
-        allowed: imageMetricNames,
-      })
-    }
+    if (!metric) throw unknownName('metric', name, imageMetricNames)
     const [first] = missing(metric)
     if (first)
       throw new BmsError('BAD_ARGUMENT', `--metrics ${metric}: the weights of ${first} are needed: --weights ${first}=FILE (.safetensors or .pth)`, {

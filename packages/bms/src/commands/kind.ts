@@ -9,7 +9,7 @@ export interface Running<T extends Training = Training> {
   readonly training: T
   readonly folder: RunFolder
   readonly bar: Progress
-  /** Seconds spent on the run, earlier sessions included. */
+  /** Seconds spent on the run, those before it was resumed included. */
   readonly seconds: () => number
   /** Was the run interrupted? */
   readonly stop: () => boolean
