@@ -7,7 +7,7 @@ import { type MixtureConfig, parseConfig, MixtureTraining } from '@bms/bms'
 import { loadSafetensors, readSafetensorsHeader, saveSafetensors, tensor } from '@bms/nn'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { adapter, bms, type Ended, inPairs, shell, small } from './helpers/command.js'
+import { adapter, bms, inPairs, isPng, refusal, shell, small, well } from './helpers/command.js'
 import { ready } from './helpers/device.js'
 
 const test = suite('cli')
@@ -19,25 +19,8 @@ const metrics = (run: string): any[] =>
     .trimEnd()
     .split('\n')
     .map((line) => JSON.parse(line))
-const isPng = (path: string): boolean =>
-  readFileSync(path)
-    .subarray(0, 8)
-    .equals(Buffer.from([137, 80, 78, 71, 13, 10, 26, 10]))
 const ofSix = ['--steps', '6', '--batch', '16', '--eval-every', '3', ...small]
 const files = ['checkpoint.safetensors', 'config.json', 'metrics.jsonl', 'result.json', 'samples.png']
-
-/** Ended well. */
-function well(e: Ended): Ended {
-  assert.is(e.code, 0, `exit code ${e.code} ${e.signal ?? ''}\n${e.out}\n${e.err}`)
-  return e
-}
-
-/** Ended with code 1 and one clear line: no stack, no internals. */
-function refusal(e: Ended, text: RegExp, what: string): void {
-  assert.is(e.code, 1, `${what}: exit code ${e.code}\n${e.out}${e.err}`)
-  assert.match(e.err, text, what)
-  assert.not.match(e.err, /\n\s+at |node:internal|undefined|\[object/, what)
-}
 
 // The run that the other tests look at, copy and spoil.
 test.before(async () => {

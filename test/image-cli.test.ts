@@ -9,7 +9,7 @@ import { loadSafetensors, readSafetensorsHeader, saveSafetensors } from '@bms/nn
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { officialFiles } from './helpers/cifar10.js'
-import { adapter, bms, type Ended, inPairs } from './helpers/command.js'
+import { adapter, bms, inPairs, isPng, refusal, well } from './helpers/command.js'
 import { ready } from './helpers/device.js'
 
 const test = suite('image cli')
@@ -22,10 +22,6 @@ const metrics = (run: string): any[] =>
     .split('\n')
     .slice(0, -1)
     .map((line) => JSON.parse(line))
-const isPng = (path: string): boolean =>
-  readFileSync(path)
-    .subarray(0, 8)
-    .equals(Buffer.from([137, 80, 78, 71, 13, 10, 26, 10]))
 /** A run that trains in moments; its checkpoints come as often as can be. */
 const small = [
   ...['--width', '2', '--batch', '4', '--T', '2', '--eval-every', '1', '--sample-every', '2', '--save-every', '0.00001'],
@@ -33,19 +29,6 @@ const small = [
 ]
 const checkpoints = ['checkpoint.safetensors', 'checkpoint.1.safetensors', 'checkpoint.2.safetensors']
 const stepOf = (...path: string[]): number => Number(readSafetensorsHeader(readFileSync(at(...path))).metadata['step'])
-
-/** Ended well. */
-function well(e: Ended): Ended {
-  assert.is(e.code, 0, `exit code ${e.code} ${e.signal ?? ''}\n${e.out}\n${e.err}`)
-  return e
-}
-
-/** Ended with code 1 and one clear line: no stack, no internals. */
-function refusal(e: Ended, text: RegExp, what: string): void {
-  assert.is(e.code, 1, `${what}: exit code ${e.code}\n${e.out}${e.err}`)
-  assert.match(e.err, text, what)
-  assert.not.match(e.err, /\n\s+at |node:internal|undefined|\[object/, what)
-}
 
 /** The checkpoint that a run of so many steps has if nothing happens to it. */
 async function undisturbed(run: string, steps: number): Promise<Buffer> {

@@ -1,6 +1,8 @@
 // Runs the `bms` command as users do: a process of its own, with what it prints and how it ends.
 import { type ChildProcess, spawn } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import * as assert from 'uvu/assert'
 import { options } from '../support/options.js'
 
 export const bin = join(options.root, 'packages/bms/bin/bms.js')
@@ -16,6 +18,25 @@ export interface Ended {
   out: string
   err: string
 }
+
+/** Ended well. */
+export function well(e: Ended): Ended {
+  assert.is(e.code, 0, `exit code ${e.code} ${e.signal ?? ''}\n${e.out}\n${e.err}`)
+  return e
+}
+
+/** Ended with code 1 and one clear line: no stack, no internals. */
+export function refusal(e: Ended, text: RegExp, what: string): void {
+  assert.is(e.code, 1, `${what}: exit code ${e.code}\n${e.out}${e.err}`)
+  assert.match(e.err, text, what)
+  assert.not.match(e.err, /\n\s+at |node:internal|undefined|\[object/, what)
+}
+
+/** Does the file begin as PNG files do? */
+export const isPng = (path: string): boolean =>
+  readFileSync(path)
+    .subarray(0, 8)
+    .equals(Buffer.from([137, 80, 78, 71, 13, 10, 26, 10]))
 
 /** Starts `command`, with the arguments that it stands for; `watch` sees all output so far whenever there is more. */
 function start(file: string, args: string[], cwd: string, watch?: (out: string, child: ChildProcess) => void): Promise<Ended> {
