@@ -32,7 +32,7 @@ test('is at most 63 kB, gzipped', () => {
 
 test('brings the kernels that it uses, and no others', () => {
   assert.match(bundle.text, /matmul_tiles\.wgsl/)
-  assert.not.match(bundle.text, /(conv_\w+|max_pool|spectral_norm|optim_ema)\.wgsl/)
+  assert.not.match(bundle.text, /(conv_\w+|max_pool|spectral_norm|optim_ema|eigh)\.wgsl/)
 })
 
 test('imports nothing, of Node least of all', () => {

@@ -114,6 +114,7 @@ const cases: Record<KernelName, (workgroups: number) => Tensor[]> = {
       (p) => new optim.Adam(p),
       Array.from({ length: 64 * w }, () => [1]),
     ),
+  eigh: (w) => Object.values(bms.linalg.eigh(wave([w, 3, 3]))),
   optim_ema: (w) => averaged([64 * w - 9], false),
   'optim_tick.ema': (w) => averaged([w], true),
   'spectral_norm.normalise': () => spectral(false),

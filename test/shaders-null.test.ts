@@ -244,6 +244,13 @@ test('ordering, indexing, softmax, random numbers', async () => {
   )
 })
 
+test('decompositions', async () => {
+  await clean('eigh', () => void bms.linalg.eigh(of('f32', [2, 5, 5])))
+  // As on software adapters.
+  const { eigh } = shaders
+  wanted.set('eigh, a vector wide', { key: 'eigh, a vector wide', kernel: eigh, source: () => specialise(eigh.source, { WG: 8 }, {}) })
+})
+
 test('optimisers, averages, spectral norm', async () => {
   await clean('nn', () => {
     const layer = nn.spectralNorm(new nn.Linear(8, 4))

@@ -56,6 +56,7 @@ const methods = Object.entries(Object.getOwnPropertyDescriptors(bms.Tensor.proto
 const names = [
   ...functionsOf(bms),
   ...methods,
+  ...functionsOf(bms.linalg, 'linalg.'),
   ...functionsOf(bms.nn, 'nn.'),
   ...functionsOf(bms.nn.init, 'init.'),
   ...functionsOf(bms.losses, 'losses.'),

@@ -15,6 +15,7 @@ import { imageRows } from './rows/images.js'
 import { indexingRows } from './rows/indexing.js'
 import { initRows } from './rows/init.js'
 import { joinRows } from './rows/joins.js'
+import { linalgRows } from './rows/linalg.js'
 import { lossRows } from './rows/losses.js'
 import { matmulRows } from './rows/matmul.js'
 import { moduleRows } from './rows/modules.js'
@@ -46,6 +47,7 @@ export const rows: readonly Row[] = [
   ...indexingRows,
   ...initRows,
   ...joinRows,
+  ...linalgRows,
   ...lossRows,
   ...matmulRows,
   ...moduleRows,

@@ -3,6 +3,7 @@
 import type { Rule } from '../rule.js'
 import { convRules } from './conv.js'
 import { elementwiseRules } from './elementwise.js'
+import { linalgRules } from './linalg.js'
 import { matmulRules } from './matmul.js'
 import { orderRules } from './order.js'
 import { reduceRules } from './reduce.js'
@@ -14,6 +15,7 @@ export const rules: Record<string, Rule | null | undefined> = {
   ...reduceRules,
   ...viewRules,
   ...matmulRules,
+  ...linalgRules,
   ...convRules,
   ...resampleRules,
   ...orderRules,
