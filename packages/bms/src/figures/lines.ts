@@ -74,6 +74,29 @@ export function linePath(frame: Axes, { steps, values }: Curve): string {
   return d
 }
 
+/** Of several curves, the steps that all of them have, with their values there. */
+function common(curves: readonly Curve[]): { steps: number[]; values: number[][] } {
+  const tables = curves.map(({ steps, values }) => new Map(steps.map((step, i) => [step, values[i]!])))
+  const steps = [...tables[0]!.keys()].filter((step) => tables.every((table) => table.has(step))).sort((a, b) => a - b)
+  return { steps, values: steps.map((step) => tables.map((table) => table.get(step)!)) }
+}
+
+/** The mean of curves, at the steps that all of them have; a gap where one has a gap. */
+export function meanCurve(curves: readonly Curve[]): Curve {
+  const { steps, values } = common(curves)
+  return { name: curves[0]!.name, steps, values: values.map((at) => at.reduce((sum, value) => sum + value, 0) / at.length) }
+}
+
+/** The area between the lowest and the highest of curves as an SVG path, at the steps that all of them have with a finite value. */
+export function bandPath(frame: Axes, curves: readonly Curve[]): string {
+  const { steps, values } = common(curves)
+  const kept = steps.map((_, i) => i).filter((i) => values[i]!.every(Number.isFinite))
+  const corner = (i: number, value: number): string => `${decimal(frame.x(steps[i]!))} ${decimal(frame.y(value))}`
+  const upper = kept.map((i) => corner(i, Math.max(...values[i]!)))
+  const lower = kept.map((i) => corner(i, Math.min(...values[i]!))).reverse()
+  return kept.length === 0 ? '' : `M${[...upper, ...lower].join('L')}Z`
+}
+
 /** The lowest and the highest finite value; undefined where there is none. */
 export function extent(values: Iterable<number>): { min: number; max: number } | undefined {
   let min = Infinity

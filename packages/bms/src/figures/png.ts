@@ -6,15 +6,18 @@ import { type ClosestMatchOptions, closestMatchSvg } from './closest-match.js'
 import { type CurvesOptions, curvesSvg } from './curves.js'
 import { type ScatterOptions, scatterSvg } from './scatter.js'
 
-/** Pixels for each unit of the SVG. */
-const density = 2
+/** Pixels for each unit of the SVG, unless asked for more. */
+const screenDensity = 2
+/** Of figures laid out for print (panels.ts, 40 units a centimetre): 400 dots an inch. */
+export const printDensity = 4
 
 /**
  * Draws SVG text with the bundled typeface.
- * @returns the bytes of a PNG file, 2 pixels a unit
+ * @param density pixels a unit of the SVG
+ * @returns the bytes of a PNG file
  * @throws BmsError `RENDER_FAILED` where the renderer has no build for this platform or cannot read the SVG
  */
-export async function renderPng(svg: string): Promise<Uint8Array> {
+export async function renderPng(svg: string, density = screenDensity): Promise<Uint8Array> {
   try {
     const { renderAsync } = await import('@resvg/resvg-js')
     const image = await renderAsync(svg, {

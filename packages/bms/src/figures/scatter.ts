@@ -4,7 +4,8 @@ import { BmsError } from '@bms/tensor'
 import type { Mixture } from '../data/mixtures.js'
 import { assign, goodRadius, modesAndQuality } from '../metrics/modes.js'
 import { type Axes, axes, type Box } from './axes.js'
-import { colours, page, element, label } from './svg.js'
+import { circle, count, crosses, dots, legend, percent, whole } from './marks.js'
+import { colours, label, page } from './svg.js'
 
 export interface ScatterOptions {
   /** Samples of the data, n x 2, raw coordinates. */
@@ -76,7 +77,7 @@ export function scatterSvg({ target, generated, mixture, title, subtitle = '' }:
     label(subtitle, left, 60, { size: 13, fill: colours.soft }),
     heading(panels[0], 'Target', `${whole(target.length / 2)} samples, ${mixture.means.length} modes, σ = ${mixture.sigma}`),
     heading(panels[1], 'Generated', ''),
-    legend(panels[1], `within 3σ: ${share(goodCount)}`, `farther: ${share(quality.n - goodCount)}`),
+    legend(panels[1].left + 5, panels[1].top - 16, `within 3σ: ${share(goodCount)}`, `farther: ${share(quality.n - goodCount)}`),
     heading(
       panels[2],
       'Generated, all modes laid over each other',
@@ -98,54 +99,3 @@ function panel(frame: Axes, marks: string): string {
 function heading(box: Box, name: string, detail: string): string {
   return label(name, box.left, box.top - 32, { size: 14, weight: 600 }) + label(detail, box.left, box.top - 12, { fill: colours.soft })
 }
-
-function legend(box: Box, good: string, bad: string): string {
-  const y = box.top - 16
-  const second = box.left + 24 + 6.6 * good.length + 14
-  return [
-    element('circle', { cx: box.left + 5, cy: y, r: 3.5, fill: colours.blue }),
-    label(good, box.left + 15, y + 4, { fill: colours.soft }),
-    element('path', { d: cross(second, y, 3.2), stroke: colours.vermillion, strokeWidth: 1.6, strokeLinecap: 'round', fill: 'none' }),
-    label(bad, second + 10, y + 4, { fill: colours.soft }),
-  ].join('')
-}
-
-// One element a dot, so that the opacity of dots on top of each other adds up.
-function dots(frame: Axes, points: Float32Array, wanted: (i: number) => boolean, fill: string, opacity: number): string {
-  const marks: string[] = []
-  visible(frame, points, wanted, (x, y) => marks.push(`<circle cx="${x}" cy="${y}" r="1.5"/>`))
-  return marks.length === 0 ? '' : element('g', { fill, fillOpacity: opacity }, ...marks)
-}
-
-function crosses(frame: Axes, points: Float32Array, wanted: (i: number) => boolean): string {
-  const marks: string[] = []
-  visible(frame, points, wanted, (x, y) => marks.push(cross(x, y, 2)))
-  return marks.length === 0
-    ? ''
-    : element('path', { d: marks.join(''), stroke: colours.vermillion, strokeWidth: 1.1, strokeLinecap: 'round', strokeOpacity: 0.9, fill: 'none' })
-}
-
-function cross(x: number, y: number, arm: number): string {
-  return `M${x - arm} ${y - arm}l${2 * arm} ${2 * arm}m0 ${-2 * arm}l${-2 * arm} ${2 * arm}`
-}
-
-function circle(frame: Axes, x: number, y: number, radius: number, style: Record<string, string | number>): string {
-  return element('circle', { cx: frame.x(x), cy: frame.y(y), r: frame.x(radius) - frame.x(0), fill: 'none', ...style })
-}
-
-function visible(frame: Axes, points: Float32Array, wanted: (i: number) => boolean, draw: (x: number, y: number) => void): void {
-  for (let i = 0; i < points.length / 2; i++) {
-    const x = points[2 * i]
-    const y = points[2 * i + 1]
-    if (frame.inside(x, y) && wanted(i)) draw(Math.round(frame.x(x) * 100) / 100, Math.round(frame.y(y) * 100) / 100)
-  }
-}
-
-function count(points: Float32Array, test: (x: number, y: number) => boolean): number {
-  let found = 0
-  for (let i = 0; i < points.length; i += 2) if (test(points[i], points[i + 1])) found++
-  return found
-}
-
-const whole = (value: number) => value.toLocaleString('en-US')
-const percent = (ratio: number) => `${(100 * ratio).toFixed(1)} %`

@@ -39,13 +39,14 @@ export function element(name: string, attributes: Attributes, ...children: strin
   return inside === '' ? `<${name}${list}/>` : `<${name}${list}>${inside}</${name}>`
 }
 
-/** A line of text. `_1` and `_2` become subscripts; with `halo`, a white rim keeps it readable on top of marks. */
+/** A line of text, nothing for an empty one. `_1` and `_2` become subscripts; with `halo`, a white rim keeps it readable on top of marks. */
 export function label(
   content: string,
   x: number,
   y: number,
   options: { size?: number; fill?: string; weight?: number; anchor?: 'start' | 'middle' | 'end'; rotate?: number; halo?: boolean } = {},
 ): string {
+  if (content === '') return ''
   const { size = 12, fill = colours.ink, weight, anchor, rotate, halo } = options
   const transform = rotate === undefined ? undefined : `rotate(${rotate} ${decimal(x)} ${decimal(y)})`
   const marked = escapeText(content).replace(/_(\d)/g, (_, digit: string) => String.fromCharCode(0x2080 + Number(digit)))
