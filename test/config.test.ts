@@ -3,7 +3,7 @@ import type { BmsError } from '@bms/tensor'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { parseConfig, type RunConfig, type RunOptions, resolveConfig } from '../packages/bms/src/config.js'
-import { models, modelNames } from '../packages/bms/src/models.js'
+import { imageModelNames, models, modelNames } from '../packages/bms/src/models.js'
 
 const test = suite('config')
 
@@ -78,7 +78,7 @@ test('images: a data set is all that is needed; every model and architecture sur
     out: 'runs/cifar10-bms-vae-gan',
   })
   assert.equal([hyper.latent, hyper.hiddenL, hyper.recNorm, hyper.lr, hyper.betas, hyper.lipschitz], [100, [750, 750, 750], 1, 2e-4, [0.5, 0.9], 'spectral'])
-  for (const model of modelNames) {
+  for (const model of imageModelNames) {
     for (const arch of ['dcgan', 'standard', 'standard-wide']) {
       const config = cifar({ model, arch, data: 'some/where', dtype: 'f16' })
       assert.equal(parseConfig(JSON.parse(JSON.stringify(config))), config)
@@ -148,6 +148,16 @@ const wrong: [Partial<RunOptions>, string, string][] = [
   [{ hyper: { logVarMin: 6 } }, 'logVarMin', 'at most logVarMax'],
   [{ model: 'sn-gan', T: 5 }, '--T', 'no encoder'],
   [{ model: 'wae', hyper: { wSyn: 1 } }, 'wSyn', 'no such term'],
+  [{ hyper: { draws: 'worst' as never } }, 'draws', 'one of best-worst, mean'],
+  [{ model: 'sn-gan', hyper: { draws: 'best-worst' } }, 'draws', 'no encoder'],
+  [{ model: 'sn-gan', hyper: { kl: 'mmd' } }, 'kl', 'no such term'],
+  [{ model: 'wae', batch: 1, hyper: { kl: 'mmd' } }, '--batch', 'at least 2'],
+  [{ model: 'gdpp-gan', batch: 769 }, '--batch', 'at most 768'],
+  [{ model: 'veegan', T: 2 }, '--T', 'draws once'],
+  [{ model: 'veegan', hyper: { latent: 1 } }, 'latent', 'at least 2'],
+  [{ model: 'veegan', hyper: { r1: 0.1 } }, 'r1', 'its own critic'],
+  [{ model: 'md-gan', hyper: { lipschitz: 'spectral' } }, 'lipschitz', 'its own critic'],
+  [{ model: 'md-gan', hyper: { nCritic: 2 } }, 'nCritic', 'its own critic'],
 ]
 const wrongOfImages: typeof wrong = [
   [{ arch: 'resnet' }, '--arch', 'one of dcgan, standard, standard-wide'],
@@ -168,6 +178,7 @@ const wrongOfImages: typeof wrong = [
   [{ hyper: { nCritic: 0 } }, 'nCritic', 'from 1'],
   [{ model: 'wae', hyper: { lipschitz: 'spectral' } }, 'lipschitz', 'no critic'],
   [{ model: 'dcgan', T: 2 }, '--T', 'no encoder'],
+  [{ model: 'veegan' }, '--model', 'one of bms-vae-gan'],
   [{ model: 'dcgan', hyper: { wRec: 1 } }, 'wRec', 'no such term'],
 ]
 const strangers: typeof wrong = [{ data: 'x' }, { arch: 'dcgan' }, { width: 3 }, { dtype: 'f32' }, { sampleEvery: 5 }, { saveEvery: 5 }].map((options) => [

@@ -1,5 +1,5 @@
 // The networks of the image experiments: as many parameters as the published ones, their shapes and initial weights, and what normalises them.
-import { type ImageConfig, imageNetworks, countImageParameters, models, modelNames, type Networks, resolveConfig, type RunOptions } from '@bms/bms'
+import { type ImageConfig, imageNetworks, countImageParameters, imageModelNames, models, type Networks, resolveConfig, type RunOptions } from '@bms/bms'
 import { nn, noGrad, randn, type Tensor } from '@bms/nn'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -37,7 +37,7 @@ for (const [name, options, expected] of published) {
 }
 
 test('as many are made as are told: every model and architecture, and the largest', () => {
-  for (const model of modelNames) {
+  for (const model of imageModelNames) {
     for (const arch of ['dcgan', 'standard', 'standard-wide']) {
       const config = smallImageRun({ model, arch, T: models[model].T })
       const nets = imageNetworks(config)

@@ -252,10 +252,10 @@ test('several steps of the critic: each on the noise that it is given, G and R r
   const fake = await values(noGrad(() => nn.keepingStatistics(c.nets.G, () => c.nets.G.forward(noise.codes.reshape([B, 4])))))
   // The points between, as the critic gets them.
   const given: Tensor[] = []
-  const scores = c.nets.D!.scores.bind(c.nets.D)
-  c.nets.D!.scores = (points: Tensor, sizes: readonly number[]) => {
+  const forward = c.nets.D!.forward.bind(c.nets.D)
+  c.nets.D!.forward = (points: Tensor) => {
     given.push(points.detach())
-    return scores(points, sizes)
+    return forward(points)
   }
   const first = criticOnlyStep(c, x, noise)
   const [real, between] = [await values(x), await values(given[1]!)]

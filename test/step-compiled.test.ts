@@ -1,6 +1,6 @@
 // A whole training step: compiled as it is eager, for every model, with that model's terms; the gradient penalty, which
 // needs second derivatives, against differences in float64; the sizes of the networks.
-import { drawNoise, generatorStep, mixtureSampler, type ModelName, modelNames, type Optimisers, resolveConfig, ring, trainStep } from '@bms/bms'
+import { drawNoise, generatorStep, mixtureSampler, type ModelName, modelNames, objectives, type Optimisers, resolveConfig, ring, trainStep } from '@bms/bms'
 import { compile, optim, type Tensor } from '@bms/nn'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -20,6 +20,9 @@ const expectedTerms: Record<ModelName, string> = {
   'bms-gan': 'critic kl latent pri rec syn',
   dcgan: 'critic pri',
   'wgan-gp': 'critic penalty pri',
+  veegan: 'critic pri rec',
+  'gdpp-gan': 'critic diversity pri',
+  'md-gan': 'critic pri',
 }
 
 for (const model of modelNames) {
@@ -33,7 +36,8 @@ for (const model of modelNames) {
       }
       const data = mixtureSampler(ring())
       const before = await stateOf(c)
-      const body = () => trainStep(c, data(8), drawNoise(c))
+      const objective = objectives[c.model.objective](c)
+      const body = () => objective.step(data(8), objective.drawNoise())
       const step = rewrites ? compile(body, { rewrites }) : body
       let losses = {}
       for (let i = 0; i < 3; i++) losses = await read(step().losses as Record<string, Tensor>)
@@ -54,12 +58,14 @@ for (const model of modelNames) {
   })
 }
 
-for (const [name, spectralNorm] of [
-  ['classifier', false],
-  ['spectral norm', true],
+for (const [name, lipschitz] of [
+  ['classifier', 'none'],
+  ['spectral norm', 'spectral'],
+  ['WGAN-GP', 'penalty'],
 ] as const) {
+  const spectralNorm = lipschitz === 'spectral'
   test(`the gradient penalty's gradient, ${name}, is that of differences in float64`, async () => {
-    const hyper = { hiddenD: [5], criticScale: 3, r1: 0.7, lipschitz: spectralNorm ? 'spectral' : 'none' }
+    const hyper = { hiddenD: [5], criticScale: 3, r1: 0.7, lipschitz, gp: 2 }
     const c = stepFor({ batch: 4, T: 2, hyper, switches: { critic: spectralNorm ? 'hinge' : 'bce' } })
     const [x, noise] = [mixtureSampler(ring())(4), drawNoise(c)]
     c.nets.D!.eval()
@@ -72,6 +78,7 @@ for (const [name, spectralNorm] of [
     const names = [...c.nets.D!.namedParameters()].map(([n]) => n)
     const got = await read(Object.fromEntries(taken.map((g, i) => [names[i]!, g])))
     const state = await read(c.nets.D!.stateDict())
+    const mix = noise.mix && (await noise.mix.data())
     const weight = (layer: number): string => `body.${layer}.${spectralNorm ? 'parametrizations.weight.original' : 'weight'}`
     // The critic and its penalty in float64; u and v, after their iteration, are constants.
     const loss = (s: State): number => {
@@ -91,6 +98,16 @@ for (const [name, spectralNorm] of [
         total += (spectralNorm ? Math.max(0, 1 + signed) : Math.log1p(Math.exp(signed))) / (i < 4 ? 4 : 8)
         const slope = [0, 1].map((d) => 3 * hidden.reduce((sum, a, j) => sum + (a > 0 ? w2[j]! * w1[2 * j + d]! : 0), 0))
         if (i < 4) total += ((0.7 / 2) * (slope[0]! ** 2 + slope[1]! ** 2)) / 4
+      }
+      // Of the raw score, without its factor 3: half of the points on the way to a reconstruction, half to a prior sample.
+      if (mix) {
+        for (let i = 0; i < 4; i++) {
+          const other = i < 2 ? 4 + i : 8 + i
+          const [p, q] = [0, 1].map((d) => data[2 * other + d]! + (data[2 * i + d]! - data[2 * other + d]!) * mix[i]!)
+          const active = b1.map((b, j) => w1[2 * j]! * p! + w1[2 * j + 1]! * q! + b > 0)
+          const slope = [0, 1].map((d) => active.reduce((sum, on, j) => sum + (on ? w2[j]! * w1[2 * j + d]! : 0), 0))
+          total += (2 * (Math.hypot(...slope) - 1) ** 2) / 4
+        }
       }
       return total
     }

@@ -5,7 +5,7 @@ import { detectAnomaly, type Device, loadSafetensors, type MemoryReport, randn, 
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { smallRun } from './helpers/bms.js'
-import { ready, thrown } from './helpers/device.js'
+import { close, ready, thrown } from './helpers/device.js'
 import { collectGarbage } from './helpers/host.js'
 
 const test = suite('training')
@@ -92,6 +92,31 @@ test('evaluating and sampling depend on their seed alone and leave the run as it
   assert.equal(await t.lossValues().then(Object.keys), ['rec', 'syn', 'pri', 'kl', 'critic', 'latent'])
   await t.advanceBy(5)
   assert.is(await fingerprint(t), whole)
+})
+
+test('encoding and decoding are what the networks say, on the scale of the data, and leave the run as it was', async () => {
+  const t = start()
+  await t.advanceBy(3)
+  const { rms } = mixture('ring')
+  const points = Float32Array.of(1, 0, 0, -1, 0.5, 0.5)
+  const { mean, deviation, dims } = await t.encode(points)
+  assert.equal([mean.length, deviation.length, dims], [12, 12, 4])
+  const direct = t.nets.R!.forward(tensor(points, { shape: [3, 2] }).mul(1 / rms))
+  close(mean, await direct.mean.data(), 1e-6)
+  close(deviation, await direct.deviation.data(), 1e-6)
+  // What `sample` decodes are normal numbers of its seed.
+  device.random.manualSeed(7)
+  const codes = (await randn([50, 4]).data()) as Float32Array
+  close(await t.decode(codes), await t.sample(50, 7), 1e-6)
+  const fresh = start()
+  await fresh.advanceBy(3)
+  await fresh.encode(points)
+  await fresh.decode(codes)
+  await fresh.advanceBy(2)
+  assert.is(await fingerprint(fresh), hex(half))
+  const gan = start({ model: 'sn-gan', T: 1 })
+  assert.is((await thrown(() => gan.encode(points))).code, 'BAD_ARGUMENT')
+  assert.is((await gan.decode(codes)).length, 100)
 })
 
 test('seeds up to 2^53 - 1 have an evaluation seed of their own', () => {

@@ -15,6 +15,7 @@ import images
 import init
 import modules
 import nan_inf
+import objectives
 import ops
 import optimizers
 import pth
@@ -23,7 +24,7 @@ import schedulers
 import scores
 import training
 
-parts = {part.__name__: part.main for part in (ops, modules, optimizers, schedulers, init, training, ring, images, exchange, nan_inf, pth, scores)}
+parts = {part.__name__: part.main for part in (ops, modules, optimizers, schedulers, init, training, ring, objectives, images, exchange, nan_inf, pth, scores)}
 
 if sys.argv[1:2] == ['--check']:
     for path in sys.argv[2:]:

@@ -65,7 +65,7 @@ export interface Setting {
 /** Fresh small networks and all that a step on them works with. */
 export function stepFor({ model = 'bms-vae-gan', switches = {}, T = models[model].T, batch = 8, hyper = {}, seed = 7 }: Setting = {}): StepContext {
   manualSeed(seed)
-  const config = smallRun({ model, T, batch, hyper })
+  const config = smallRun({ model, T, batch, hyper: { ...(switches.draws && { draws: switches.draws }), ...hyper } })
   const all = { ...models[model], ...switches }
   const nets = mixtureNetworks(2, config.hyper, all)
   return stepContext(nets, buildOptimisers(nets, config.hyper), all, config.hyper, batch, T)

@@ -6,7 +6,7 @@ import { type MixtureConfig, mixtureHyperFields, mixtureRunFields } from './conf
 import { badArgument, baseFields, checkOption, type RunBase } from './config/run.js'
 import { type MixtureName, mixtureNames } from './data/mixtures.js'
 import { defaultsFor } from './defaults.js'
-import { modelName, models } from './models.js'
+import { imageModelNames, modelName, models } from './models.js'
 import { suggest, unknownName } from './names.js'
 import { describeProblem, type Field, type Fields, readFields } from './schema.js'
 
@@ -166,6 +166,9 @@ function setHyper(config: RunConfig, name: string, value: unknown): void {
   if (value !== undefined) Object.assign(config.hyper, { [key]: checkOption(key, value, hyperFields[key] as Field<unknown>) })
 }
 
+/** Rows of the largest matrix that `linalg.eigh` takes. */
+const mostPoints = 768
+
 // What no single field can see.
 function contradiction(config: RunConfig): { option: string; field: string; got: unknown; allowed: string } | undefined {
   const { hyper, model, T } = config
@@ -177,8 +180,28 @@ function contradiction(config: RunConfig): { option: string; field: string; got:
     return { option: 'lipschitz', field: 'hyper.lipschitz', got: hyper.lipschitz, allowed: `none, since ${model} has no critic of the data` }
   if (bound === 'penalty' && hyper.gp === 0)
     return { option: 'gp', field: 'hyper.gp', got: 0, allowed: 'more than 0, since a penalty is to bound the critic (lipschitz)' }
-  if (!models[model].encoder && T !== 1) return { option: '--T', field: 'T', got: T, allowed: `1, since ${model} has no encoder to draw from` }
-  const { terms } = models[model]
+  const { encoder, objective, terms } = models[model]
+  if (objective !== 'many-sample') {
+    if (isImageConfig(config)) return { option: '--model', field: 'model', got: model, allowed: `one of ${imageModelNames.join(', ')}; ${model} is for points` }
+    if (T !== 1) return { option: '--T', field: 'T', got: T, allowed: `1, since ${model} draws once for each point` }
+    for (const [name, only] of [
+      ['lipschitz', 'none'],
+      ['r1', 0],
+      ['nCritic', 1],
+    ] as const)
+      if (hyper[name] !== only) return { option: name, field: `hyper.${name}`, got: hyper[name], allowed: `${only}, since ${model} has its own critic` }
+  }
+  if (hyper.kl === 'mmd' && !models[model].latentCritic)
+    return { option: 'kl', field: 'hyper.kl', got: hyper.kl, allowed: `ratio or non-saturating, since ${model} has no such term` }
+  if (hyper.kl === 'mmd' && config.batch < 2)
+    return { option: '--batch', field: 'batch', got: config.batch, allowed: 'at least 2 with kl mmd, which compares pairs of codes' }
+  if (objective === 'gdpp-gan' && config.batch > mostPoints)
+    return { option: '--batch', field: 'batch', got: config.batch, allowed: `at most ${mostPoints}: ${model} decomposes a matrix of as many rows` }
+  if (objective === 'veegan' && hyper.latent < 2)
+    return { option: 'latent', field: 'hyper.latent', got: hyper.latent, allowed: 'at least 2: the last coordinate is noise' }
+  if (!encoder && T !== 1) return { option: '--T', field: 'T', got: T, allowed: `1, since ${model} has no encoder to draw from` }
+  if (!encoder && hyper.draws !== 'mean')
+    return { option: 'draws', field: 'hyper.draws', got: hyper.draws, allowed: `mean, since ${model} has no encoder to draw from` }
   for (const [on, name] of [
     [terms.rec, 'wRec'],
     [terms.syn, 'wSyn'],

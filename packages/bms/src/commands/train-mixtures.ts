@@ -1,5 +1,6 @@
 // A run on the ring or the grid, as `bms train` does it.
 import type { Device } from '@bms/nn'
+import { posteriorWidth } from '../analysis/density.js'
 import type { MixtureConfig } from '../config.js'
 import { sampleMixture } from '../data/mixtures.js'
 import { scatterFigure } from '../figures/png.js'
@@ -29,6 +30,13 @@ export async function drawSamples(training: MixtureTraining, folder: RunFolder):
     }),
   )
   return report
+}
+
+/** How wide q(z|x) is, as a mean over dims and of its narrowest, and the variance of all codes together; nothing where there is no q(z|x). */
+async function encoderWidth(training: MixtureTraining): Promise<object> {
+  if (!training.encodes) return {}
+  const { deviation, smallest, aggregated } = posteriorWidth(await training.encode(sampleMixture(training.mixture, FIGURE_SAMPLES, training.config.seed)))
+  return { posterior: { mean: deviation, min: smallest, aggregated: aggregated.mean } }
 }
 
 export class MixtureRun implements RunKind<MixtureTraining> {
@@ -71,8 +79,9 @@ export class MixtureRun implements RunKind<MixtureTraining> {
 
   async finish({ training, folder }: Running<MixtureTraining>): ReturnType<RunKind['finish']> {
     const report = await drawSamples(training, folder)
+    const { modes, hq, near, n: samples, mass, displacement } = report
     return {
-      metrics: { modes: report.modes, hq: report.hq, near: report.near, samples: report.n },
+      metrics: { modes, hq, near, samples, mass, displacement, ...(await encoderWidth(training)) },
       summary: `${report.modes} of ${training.mixture.means.length} modes, HQ ${report.hq.toFixed(2)} %`,
     }
   }

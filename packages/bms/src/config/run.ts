@@ -1,7 +1,7 @@
 // What every run is told, whatever its data: model, length, seed, objective and optimisers. What may stand in each
 // field is described once, for the command line, library calls and config.json alike.
 import { BmsError, show } from '@bms/tensor'
-import { type Lipschitz, type ModelName, modelNames } from '../models.js'
+import { type Draws, type Lipschitz, type ModelName, modelNames } from '../models.js'
 import { type Field, type Fields, integer, list, number, oneOf, text } from '../schema.js'
 
 /** Numbers that shape objective and optimisers. Meanings and default values: `defaults.ts`. */
@@ -15,9 +15,11 @@ export interface ObjectiveHyper {
   logVarMax: number
   /** Factor on the critic's raw score (its Lipschitz constant, in normalised coordinates). */
   criticScale: number
+  /** What is made of the draws for each point: best and worst, or their mean. */
+  draws: Draws
   /** What bounds the critic's slope. */
   lipschitz: Lipschitz
-  /** Weight of WGAN-GP's penalty, where that is what bounds it. */
+  /** Weight of WGAN-GP's penalty on the slope of the raw score, where that is what bounds it. */
   gp: number
   /** Weight of the gradient penalty on real data, loss += r1/2 · mean ‖∇D‖²; 0 leaves it out. */
   r1: number
@@ -30,8 +32,8 @@ export interface ObjectiveHyper {
   wSyn: number
   wPri: number
   wKl: number
-  /** KL estimate: -logit as the paper has it, or the non-saturating softplus(-logit). */
-  kl: 'ratio' | 'non-saturating'
+  /** KL estimate: -logit of the latent critic as the paper has it, the non-saturating softplus(-logit), or in its place MMD, without a latent critic (WAE-MMD). */
+  kl: 'ratio' | 'non-saturating' | 'mmd'
   /** Adam's step sizes: generator and encoder, data-space critic ("TTUR" where they differ), latent critic. */
   lr: number
   lrD: number
@@ -74,6 +76,7 @@ export const objectiveFields: Fields<ObjectiveHyper> = {
   logVarMin: number(-30, 30),
   logVarMax: number(-30, 30),
   criticScale: number(0, 1e6, 'low'),
+  draws: oneOf('best-worst', 'mean'),
   lipschitz: oneOf('spectral', 'penalty', 'none'),
   gp: weight,
   r1: weight,
@@ -83,7 +86,7 @@ export const objectiveFields: Fields<ObjectiveHyper> = {
   wSyn: weight,
   wPri: weight,
   wKl: weight,
-  kl: oneOf('ratio', 'non-saturating'),
+  kl: oneOf('ratio', 'non-saturating', 'mmd'),
   lr: rate,
   lrD: rate,
   lrL: rate,

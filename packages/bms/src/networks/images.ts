@@ -5,7 +5,7 @@ import { nn } from '@bms/nn'
 import type { Architecture, ImageConfig } from '../config/images.js'
 import { models } from '../models.js'
 import { countMlp, latentCritic } from './mlp.js'
-import { Critic, Generator, type Networks, Recogniser } from './networks.js'
+import { Critic, Generator, hasLatentCritic, type Networks, Recogniser } from './networks.js'
 
 /** A convolution with what stands behind it. Images shrink (or, in a generator, grow) by its stride. */
 interface Stage {
@@ -159,14 +159,14 @@ export function imageNetworks(config: ImageConfig): Networks {
   const model = models[config.model]
   const sizes = sizesOf(config)
   const G = imageGenerator(config)
-  const R = model.encoder ? new Recogniser(makeDown(encoderBody(sizes), 2 * h.latent, 0.2), h.latent, [h.logVarMin, h.logVarMax], dtype) : null
+  const R = model.encoder ? new Recogniser(makeDown(encoderBody(sizes), 2 * h.latent, 0.2), [h.logVarMin, h.logVarMax], dtype) : null
   const norm = normalisedCritic(config)
   const spectral = h.lipschitz === 'spectral'
   const D =
     model.critic === 'none'
       ? null
       : new Critic(makeDown(criticBody(sizes, norm), 1, criticSlope(config), { spectral, track: false }), { scale: h.criticScale, byBatch: norm, dtype })
-  const L = model.latentCritic ? latentCritic(h.latent, h.hiddenL) : null
+  const L = hasLatentCritic(model, h) ? latentCritic(h.latent, h.hiddenL) : null
   return { G, R, D, L }
 }
 
@@ -176,15 +176,15 @@ const countDown = (body: Body, outputs: number): number => countStages(body) + (
 
 /** Trainable numbers in each network that `imageNetworks` makes, told without making them. */
 export function countImageParameters(config: ImageConfig): { G: number; R: number; D: number; L: number } {
-  const { latent, hiddenL } = config.hyper
+  const { hyper: h } = config
   const model = models[config.model]
   const sizes = sizesOf(config)
   const G = generatorBody(sizes)
-  const first = volume(G) * latent + (G.normFirst ? 2 * G.channels : volume(G))
+  const first = volume(G) * h.latent + (G.normFirst ? 2 * G.channels : volume(G))
   return {
     G: first + countStages(G),
-    R: model.encoder ? countDown(encoderBody(sizes), 2 * latent) : 0,
+    R: model.encoder ? countDown(encoderBody(sizes), 2 * h.latent) : 0,
     D: model.critic === 'none' ? 0 : countDown(criticBody(sizes, normalisedCritic(config)), 1),
-    L: model.latentCritic ? countMlp(latent, ...hiddenL, 1) : 0,
+    L: hasLatentCritic(model, h) ? countMlp(h.latent, ...h.hiddenL, 1) : 0,
   }
 }

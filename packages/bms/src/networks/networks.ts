@@ -1,6 +1,11 @@
 // What a model consists of, whatever its data: generator G, recognition network R, data-space critic D_I and latent
 // critic D_L, around bodies that `mlp.ts` (points) and `images.ts` (images) make.
-import { cat, type DType, nn, type Tensor } from '@bms/nn'
+import { cat, type DType, nn, onesLike, type Tensor } from '@bms/nn'
+import type { ObjectiveHyper } from '../config/run.js'
+import type { ModelSwitches } from '../models.js'
+
+/** Is KL told by a latent critic? MMD needs none. */
+export const hasLatentCritic = (model: ModelSwitches, h: Pick<ObjectiveHyper, 'kl'>): boolean => model.latentCritic && h.kl !== 'mmd'
 
 /** A network from one tensor to one tensor. */
 export type Body = nn.Module & { forward(x: Tensor): Tensor }
@@ -32,19 +37,23 @@ export class Generator extends nn.Module {
   }
 }
 
-/** R: x [B, …] → mean and standard deviation [B, latent] of the diagonal Gaussian q(z|x). The body gives means and log variances side by side, [B, 2·latent]. */
+/**
+ * R: x [B, …] → mean and standard deviation [B, latent] of the diagonal Gaussian q(z|x). The body gives means and log variances side by side, [B, 2·latent]; where
+ * `logVar` is null, means alone, and the deviation is 1.
+ */
 export class Recogniser extends nn.Module {
   constructor(
     readonly body: Body,
-    private readonly latent: number,
-    private readonly logVar: readonly [min: number, max: number],
+    private readonly logVar: readonly [min: number, max: number] | null,
     private readonly dtype: DType = 'f32',
   ) {
     super()
   }
 
   override forward(x: Tensor): { mean: Tensor; deviation: Tensor } {
-    const [mean, logVar] = within(this.body, this.dtype, x).split(this.latent, 1) as [Tensor, Tensor]
+    const out = within(this.body, this.dtype, x)
+    if (!this.logVar) return { mean: out, deviation: onesLike(out) }
+    const [mean, logVar] = out.split(out.shape[1]! / 2, 1) as [Tensor, Tensor]
     return {
       mean,
       deviation: logVar

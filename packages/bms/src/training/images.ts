@@ -3,7 +3,8 @@ import { BmsError, type Compiled, compile, currentDevice, type Device, LimitErro
 import type { ImageConfig } from '../config.js'
 import { imageGenerator, imageNetworks } from '../networks/images.js'
 import type { Generator } from '../networks/networks.js'
-import { type StepContext, stepContext } from '../step.js'
+import { manySample } from '../objectives/many-sample.js'
+import { type Objective, stepContext } from '../objectives/objective.js'
 import { type NoiseSource, Training } from './training.js'
 
 /** Where batches come from: `next(k)` is the k-th, [batch, 3, 32, 32] in [-1, 1], the same whenever it is asked for. `imageLoader` makes one. */
@@ -63,7 +64,7 @@ export class ImageTraining extends Training<ImageConfig> {
     this.inFlight = STEPS_IN_FLIGHT
     this.average = imageGenerator(config)
     this.average.eval()
-    const { whole, criticOnly } = this.compileSteps<[Tensor]>(this.context(config.batch, config.T), (x) => x, noise)
+    const { whole, criticOnly } = this.compileSteps<[Tensor]>(this.objective(config.batch, config.T), (x) => x, noise)
     this.compiled = whole
     this.criticOnly = criticOnly
     this.decode = compile((z: Tensor) => noGrad(() => this.average.forward(z)))
@@ -102,7 +103,7 @@ export class ImageTraining extends Training<ImageConfig> {
   plan(other: { batch?: number; T?: number } = {}): MemoryPlan {
     const { batch, T, hyper } = { ...this.config, ...other }
     const own = batch === this.config.batch && T === this.config.T
-    const made = own ? { whole: this.compiled, criticOnly: this.criticOnly } : this.compileSteps<[Tensor]>(this.context(batch, T), (x) => x)
+    const made = own ? { whole: this.compiled, criticOnly: this.criticOnly } : this.compileSteps<[Tensor]>(this.objective(batch, T), (x) => x)
     const steps = hyper.nCritic > 1 ? [made.whole, made.criticOnly] : [made.whole]
     const x = zeros([batch, ...imageShape], { device: this.device })
     try {
@@ -156,13 +157,14 @@ export class ImageTraining extends Training<ImageConfig> {
     return { batch: await largest(this.config.batch, (batch) => fits({ batch })), T: await largest(this.config.T, (T) => fits({ T })) }
   }
 
-  private context(batch: number, T: number): StepContext {
+  private objective(batch: number, T: number): Objective {
     const { hyper, dtype } = this.config
-    return stepContext(this.nets, this.optimisers, this.switches, hyper, batch, T, {
+    const context = stepContext(this.nets, this.optimisers, this.switches, hyper, batch, T, {
       drawsPerPass: hyper.drawsPerPass,
       lossScale: dtype === 'f16' ? hyper.lossScale : 1,
       norms: true,
     })
+    return manySample(context)
   }
 
   protected override async iterate(): Promise<ReturnType<typeof this.compiled>> {

@@ -1,5 +1,6 @@
 // Training on the paper's 2D sets: batches are drawn on the device inside the compiled step, and samples are judged by the modes they reach.
-import { BmsError, type Compiled, compile, currentDevice, type Device, noGrad, randn, type Tensor } from '@bms/nn'
+import { BmsError, type Compiled, compile, currentDevice, type Device, noGrad, type Tensor, tensor, tidy } from '@bms/nn'
+import type { DiagonalGaussians } from '../analysis/density.js'
 import type { MixtureConfig } from '../config.js'
 import { type Mixture, mixture } from '../data/mixtures.js'
 import { mixtureSampler } from '../data/sampler.js'
@@ -7,7 +8,8 @@ import { type ModesAndQuality, modesAndQuality } from '../metrics/modes.js'
 import { models } from '../models.js'
 import { mixtureGenerator, mixtureNetworks } from '../networks/mlp.js'
 import type { Body } from '../networks/networks.js'
-import { stepContext } from '../step.js'
+import { objectives } from '../objectives/index.js'
+import { priorCodes, stepContext } from '../objectives/objective.js'
 import { evaluationSeed, HOW_TO_FIND, type NoiseSource, Training } from './training.js'
 
 /** Where the batch and the noise of a step come from. Called once, when the step is recorded: what changes from step to step is data on the device. */
@@ -30,10 +32,10 @@ export class MixtureTraining extends Training<MixtureConfig> {
     super(config, device, () => mixtureNetworks(2, config.hyper, models[config.model]))
     const { hyper, batch, T } = config
     this.mixture = mixture(config.dataset)
-    this.average = mixtureGenerator(2, hyper)
+    this.average = mixtureGenerator(2, hyper, this.switches)
     const { data = mixtureSampler(this.mixture), noise } = sources
     const context = stepContext(this.nets, this.optimisers, this.switches, hyper, batch, T)
-    const { whole, criticOnly } = this.compileSteps<[]>(context, () => data(batch), noise)
+    const { whole, criticOnly } = this.compileSteps<[]>(objectives[this.switches.objective](context), () => data(batch), noise)
     this.compiled = whole
     this.criticOnly = criticOnly
   }
@@ -56,11 +58,47 @@ export class MixtureTraining extends Training<MixtureConfig> {
     let sampler = this.samplers.get(n)
     if (!sampler) {
       const { latent } = this.config.hyper
-      sampler = compile(() => noGrad(() => this.average.forward(randn([n, latent])).mul(this.mixture.rms)))
+      sampler = compile(() => noGrad(() => this.average.forward(priorCodes(this.switches, [n, latent])).mul(this.mixture.rms)))
       this.samplers.set(n, sampler)
     }
     this.ema.copyTo(this.average)
     return this.apart(seed, async () => (await sampler().data()) as Float32Array)
+  }
+
+  /** Has it q(z|x) for the codes that G takes? VEEGAN's encoder tells of a part of them. */
+  get encodes(): boolean {
+    return this.switches.terms.kl
+  }
+
+  /**
+   * What the encoder makes of points: q(z|x) of each. Nothing is drawn.
+   * @param points [n, 2] row-major, in the data's own coordinates
+   * @throws BmsError `BAD_ARGUMENT` for a model without encoder
+   */
+  async encode(points: Float32Array): Promise<DiagonalGaussians> {
+    const { R } = this.nets
+    if (!R) throw new BmsError('BAD_ARGUMENT', `${this.config.model} has no encoder, so there are no codes of points`, { got: this.config.model })
+    const scaled = points.map((x) => x / this.mixture.rms)
+    const { mean, deviation } = tidy(() => noGrad(() => R.forward(tensor(scaled, { shape: [points.length / 2, 2] }))))
+    try {
+      const [m, d] = await Promise.all([mean.data(), deviation.data()])
+      return { mean: m as Float32Array, deviation: d as Float32Array, dims: mean.shape[1]! }
+    } finally {
+      mean.dispose()
+      deviation.dispose()
+    }
+  }
+
+  /** G(z) of the averaged generator in the data's own coordinates, [n, 2] row-major, for codes [n, latent]. Nothing is drawn. */
+  async decode(codes: Float32Array): Promise<Float32Array> {
+    const { latent } = this.config.hyper
+    this.ema.copyTo(this.average)
+    const points = tidy(() => noGrad(() => this.average.forward(tensor(codes, { shape: [codes.length / latent, latent] })).mul(this.mixture.rms)))
+    try {
+      return (await points.data()) as Float32Array
+    } finally {
+      points.dispose()
+    }
   }
 
   /** Modes and HQ% of samples of the averaged generator. */

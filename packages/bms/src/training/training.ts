@@ -19,17 +19,7 @@ import { checkpointTexts, compareTensors, readCheckpoint, refuse } from '../chec
 import type { RunConfig } from '../config.js'
 import { type ModelSwitches, models } from '../models.js'
 import type { Networks } from '../networks/networks.js'
-import {
-  buildOptimisers,
-  criticOnlyStep,
-  drawNoise,
-  type Noise,
-  type Optimisers,
-  type StepContext,
-  type StepLosses,
-  type StepNorms,
-  trainStep,
-} from '../step.js'
+import { buildOptimisers, type Noise, type Objective, type Optimisers, type StepLosses, type StepNorms, type StepResult } from '../objectives/objective.js'
 
 /** Losses of a step on the host, by name; lengths of gradients as `grad_` and the term's name. */
 export type LossValues = Partial<Record<keyof StepLosses | `grad_${keyof StepNorms}`, number>>
@@ -40,9 +30,7 @@ export const HOW_TO_FIND = 'bms train … --anomaly (in code: detectAnomaly) nam
 const STEPS_IN_FLIGHT = 20
 
 /** Where the noise of a step comes from, unless it is drawn from the device's random stream. Called when a step is recorded: what changes from step to step is data on the device. */
-export type NoiseSource = (context: StepContext) => Noise
-
-type StepResult = { losses: StepLosses; norms: StepNorms }
+export type NoiseSource = () => Noise
 
 export abstract class Training<C extends RunConfig = RunConfig> {
   /** Steps done. */
@@ -70,14 +58,18 @@ export abstract class Training<C extends RunConfig = RunConfig> {
   }
 
   /** The compiled step on batches from `batch`, and the one of the critic alone. */
-  protected compileSteps<A extends Tensor[]>(context: StepContext, batch: (...inputs: A) => Tensor, noise: NoiseSource = drawNoise) {
+  protected compileSteps<A extends Tensor[]>(
+    objective: Objective,
+    batch: (...inputs: A) => Tensor,
+    noise: NoiseSource = () => objective.drawNoise(),
+  ): { whole: Compiled<A, StepResult>; criticOnly: Compiled<A, StepLosses> } {
     return {
       whole: compile((...inputs: A) => {
-        const result = trainStep(context, batch(...inputs), noise(context))
+        const result = objective.step(batch(...inputs), noise())
         this.ema.update()
         return result
       }),
-      criticOnly: compile((...inputs: A) => criticOnlyStep(context, batch(...inputs), noise(context))),
+      criticOnly: compile((...inputs: A) => objective.criticOnly!(batch(...inputs), noise())),
     }
   }
 

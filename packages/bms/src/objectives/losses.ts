@@ -1,7 +1,7 @@
 // The paper's objective, term by term (eq. 7 and Algorithm 1), as functions of networks' outputs. Everything
 // is written to be minimised.
 import { relu, softplus, tensor, type Tensor } from '@bms/nn'
-import type { ModelSwitches } from './models.js'
+import type { ModelSwitches } from '../models.js'
 
 /** |x − x̂|ⁿ of every coordinate of every draw. x [B, …] of n values each, generated [k·B, …] (draw-major) → [k, B, n]. */
 export function deviations(x: Tensor, generated: Tensor, norm: 1 | 2): Tensor {
@@ -32,6 +32,38 @@ export const syntheticLoss = (scores: Tensor, form: ModelSwitches['score'] = 'ra
 
 /** KL(q‖p) by the latent critic: E −logit D_L(ẑ), or its non-saturating form. */
 export const klLoss = (logits: Tensor, form: 'ratio' | 'non-saturating'): Tensor => (form === 'ratio' ? logits.neg() : softplus(logits.neg())).mean()
+
+/** The kernel's scales of WAE-MMD, in units of 2·latent (the expected squared distance of two prior samples). */
+const mmdScales = [0.1, 0.2, 0.5, 1, 2, 5, 10]
+
+/** Σ_s C_s / (C_s + ‖a − b‖²) of every pair of rows of a [n, d] and b [m, d]: inverse multiquadratics. → [n, m]. */
+function multiquadratics(a: Tensor, b: Tensor): Tensor {
+  const squares = (x: Tensor): Tensor => x.square().sum(1)
+  const distance = squares(a).unsqueeze(1).add(squares(b)).sub(a.matmul(b.t()).mul(2)).clamp(0)
+  return mmdScales
+    .map((scale) =>
+      distance
+        .div(2 * a.shape[1]! * scale)
+        .add(1)
+        .reciprocal(),
+    )
+    .reduce((sum, k) => sum.add(k))
+}
+
+/**
+ * Maximum mean discrepancy of as many posterior draws and prior samples, codes [n, d]: the unbiased U-statistic with inverse multiquadratic kernels (Tolstikhin et
+ * al. 2018, WAE-MMD). Around 0 where they agree, and below it half of the time.
+ */
+export function mmd(posterior: Tensor, prior: Tensor): Tensor {
+  const n = posterior.shape[0]!
+  // A row's kernel with itself is 1 at each scale.
+  const within = (codes: Tensor): Tensor =>
+    multiquadratics(codes, codes)
+      .sum()
+      .sub(mmdScales.length * n)
+      .div(n * (n - 1))
+  return within(posterior).add(within(prior)).sub(multiquadratics(posterior, prior).mean().mul(2))
+}
 
 /** Which side each row of a critic's batch is on, and what it weighs: columns [N, 1]. */
 export interface Sides {

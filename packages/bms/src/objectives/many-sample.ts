@@ -6,105 +6,29 @@
 // its own batch, and it alone moves the running statistics, by which samples are drawn later. The pass that chooses by its own
 // batches of `drawsPerPass` draws of each point: its outputs are compared with each other, and what it makes of each first draw is the
 // reconstruction that the critic gets. A critic's batch norms see one group of rows at a time and keep nothing. Tests hold all of this.
-import { arange, cat, grad, indexSelect, nn, noGrad, optim, rand, randn, stack, type Tensor } from '@bms/nn'
-import type { ObjectiveHyper } from './config/run.js'
-import type { ModelSwitches } from './models.js'
-import type { Networks } from './networks/networks.js'
+import { cat, grad, indexSelect, nn, noGrad, rand, randn, stack, type Tensor } from '@bms/nn'
 import {
   criticLoss,
   gradientPenalty,
   klLoss,
+  mmd,
   realPenalty,
   reconstructionErrors,
   reconstructionLoss,
-  type Sides,
-  sides,
   slopes,
   smallestDraw,
   syntheticLoss,
-} from './objective.js'
+} from './losses.js'
+import { gradients, lengthOf, type Noise, type Objective, type StepContext, type StepLosses, type StepNorms, type StepResult } from './objective.js'
 
-/** Losses of a step, unweighted, each one number; those that the model has. `penalty` comes on top of the critic's. */
-export type StepLosses = { rec?: Tensor; syn?: Tensor; pri?: Tensor; kl?: Tensor; critic?: Tensor; penalty?: Tensor; latent?: Tensor }
+/** Eq. 7 with the switches of `models.ts` and the settings of a run, on their networks. */
+export const manySample = (c: StepContext): Objective => ({
+  drawNoise: () => drawNoise(c),
+  step: (x, noise) => trainStep(c, x, noise),
+  criticOnly: (x, noise) => criticOnlyStep(c, x, noise),
+})
 
-/**
- * Lengths of gradients, weights included: of `rec`, `syn` and `pri` at the generated data and of `kl` at the codes, as a mean over points of what a point's own
- * loss has there; of `generator` (with the encoder), `critic` and `latent` over all their parameters: when these are finite, so are the weights after the step.
- */
-export type StepNorms = { rec?: Tensor; syn?: Tensor; pri?: Tensor; kl?: Tensor; generator?: Tensor; critic?: Tensor; latent?: Tensor }
-
-export interface Optimisers {
-  generator: optim.Adam
-  critic: optim.Adam | null
-  latent: optim.Adam | null
-}
-
-/** The optimisers of a model's networks: one for G and R together, as the paper trains them. */
-export function buildOptimisers(nets: Networks, h: ObjectiveHyper): Optimisers {
-  const { betas } = h
-  return {
-    generator: new optim.Adam([...nets.G.parameters(), ...(nets.R?.parameters() ?? [])], { lr: h.lr, betas }),
-    critic: nets.D && new optim.Adam([...nets.D.parameters()], { lr: h.lrD, betas }),
-    latent: nets.L && new optim.Adam([...nets.L.parameters()], { lr: h.lrL, betas }),
-  }
-}
-
-/** All that a step works with. Constants are made once, outside of the compiled step. */
-export interface StepContext {
-  nets: Networks
-  optimisers: Optimisers
-  model: ModelSwitches
-  hyper: ObjectiveHyper
-  batch: number
-  /** Draws for each point. */
-  T: number
-  /** Draws that the pass which chooses takes at once. */
-  drawsPerPass: number
-  /** Factor on losses in the backward passes, 1 but for f16. */
-  lossScale: number
-  /** Tell lengths of gradients as well. */
-  norms: boolean
-  /** Row numbers 0…B-1, i32. */
-  rows: Tensor
-  criticSides: Sides
-  latentSides: Sides
-}
-
-export function stepContext(
-  nets: Networks,
-  optimisers: Optimisers,
-  model: ModelSwitches,
-  hyper: ObjectiveHyper,
-  batch: number,
-  T: number,
-  options: { drawsPerPass?: number; lossScale?: number; norms?: boolean } = {},
-): StepContext {
-  const fakes = nets.R ? 2 : 1
-  return {
-    nets,
-    optimisers,
-    model,
-    hyper,
-    batch,
-    T,
-    drawsPerPass: Math.min(T, options.drawsPerPass ?? T),
-    lossScale: options.lossScale ?? 1,
-    norms: options.norms ?? false,
-    rows: arange(0, batch, 1, { dtype: 'i32' }),
-    criticSides: sides(batch, fakes),
-    latentSides: sides(batch, 1),
-  }
-}
-
-/** The random numbers of a step. */
-export interface Noise {
-  /** N(0, 1): T draws for each point and, last, the prior samples: [T + 1, B, latent] (without an encoder [1, B, latent]). */
-  codes: Tensor
-  /** Uniform in [0, 1): where between a real and a generated point the penalty is taken. [B]; only where there is one. */
-  mix: Tensor | null
-}
-
-/** Fresh noise for a step. */
+/** Fresh noise for a step: codes N(0, 1), T draws for each point and, last, the prior samples: [T + 1, B, latent] (without an encoder [1, B, latent]). */
 export const drawNoise = (c: StepContext): Noise => ({
   codes: randn([c.model.encoder ? c.T + 1 : 1, c.batch, c.hyper.latent]),
   mix: c.hyper.lipschitz === 'penalty' ? rand([c.batch]) : null,
@@ -172,7 +96,7 @@ export function generatorStep(c: StepContext, x: Tensor, noise: Tensor): Generat
   const draws = noise.narrow(0, 0, T)
   const prior = noise.narrow(0, T, 1).reshape([B, h.latent])
   const q = R.forward(x)
-  const choosing = model.draws === 'best-worst' && T > 1
+  const choosing = h.draws === 'best-worst' && T > 1
   const chosen = choosing ? chooseDraws(c, x, q, draws) : null
   const passed = chosen?.noise ?? draws
   const k = passed.shape[0]!
@@ -193,28 +117,17 @@ export function generatorStep(c: StepContext, x: Tensor, noise: Tensor): Generat
     add('pri', h.wPri, syntheticLoss(real, model.score))
     priorData = generated.detach().narrow(0, k * B, B)
   }
-  if (L) add('kl', h.wKl, klLoss(L.forward(posterior), h.kl))
+  if (h.kl === 'mmd') add('kl', h.wKl, mmd(posterior, prior))
+  else if (L) add('kl', h.wKl, klLoss(L.forward(posterior), h.kl))
   const reconstruction = chosen?.reconstruction ?? generated.detach().narrow(0, 0, B)
   return {
     terms,
     total: total(),
     fakes: D ? [reconstruction, priorData!] : [],
     latents: all.detach().narrow(0, k * B, 2 * B),
-    at: { generated, scored: only * B, prior: k * B, rec: h.wRec === 0 ? null : terms.rec!.mul(h.wRec), posterior: L ? posterior : null },
+    at: { generated, scored: only * B, prior: k * B, rec: h.wRec === 0 ? null : terms.rec!.mul(h.wRec), posterior: model.terms.kl ? posterior : null },
   }
 }
-
-/** Gradients of a loss, through the loss scale. Some networks have no part in some sums (ablations). */
-function gradients(c: StepContext, loss: Tensor, inputs: readonly Tensor[]): (Tensor | null)[] {
-  if (c.lossScale === 1) return grad(loss, inputs, { allowUnused: true })
-  return grad(loss.mul(c.lossScale), inputs, { allowUnused: true }).map((g) => g && g.div(c.lossScale))
-}
-
-/** Length of the gradient of all parameters together. */
-const lengthOf = (gradient: readonly (Tensor | null)[]): Tensor =>
-  stack(gradient.flatMap((g) => (g ? [g.square().sum()] : [])))
-    .sum()
-    .sqrt()
 
 /** Lengths of the generator's terms, from the gradient of the whole at the generated data and at the posterior codes. */
 function generatorNorms(B: number, { terms, at }: GeneratorStep, rec: Tensor | null, generated: Tensor | null, posterior: Tensor | null): StepNorms {
@@ -248,7 +161,8 @@ function criticStep(
   }
   if (mix) {
     const between = interpolates(x, fakes, mix)
-    const slope = grad(D.scores(between, [B])[0]!.sum(), between, { createGraph: true })
+    // Of the raw score: as with spectral norm, it is the factor on it that says how steep what counts may be.
+    const slope = grad(D.forward(between).sum(), between, { createGraph: true })
     const ofSlope = gradientPenalty(slope).mul(h.gp)
     penalty = penalty ? penalty.add(ofSlope) : ofSlope
   }
@@ -268,11 +182,8 @@ function interpolates(x: Tensor, fakes: readonly Tensor[], mix: Tensor): Tensor 
   return partner.add(x.sub(partner).mul(weight)).detach().requiresGrad_()
 }
 
-/**
- * A whole iteration on a batch x [B, …]: updates the networks in place. Meant to be compiled; all that changes from step to step (weights, moments,
- * learning rates, power iteration vectors, noise) is data on the device.
- */
-export function trainStep(c: StepContext, x: Tensor, noise: Noise): { losses: StepLosses; norms: StepNorms } {
+/** A whole iteration: `Objective.step`. */
+export function trainStep(c: StepContext, x: Tensor, noise: Noise): StepResult {
   const { nets, optimisers: opt } = c
   const { D, L } = nets
   D?.eval()
