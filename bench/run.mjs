@@ -15,6 +15,7 @@ const subjects = {
   conv: {},
   dcgan: {},
   ring: { bundled: true },
+  methods: {},
   draws: {},
   'dispatch-cost': {},
   'first-step': { bundled: true },
