@@ -14,9 +14,9 @@ const packages = ['tensor', 'autograd', 'nn', 'bms']
 const projects = ['test', 'examples', 'bench']
 const entryNames = ['index.ts', 'node.ts', 'cli.ts']
 /** Folders that an index passes on as namespaces (`export * as nn from './nn/index.js'`): entry points too, so that a user's bundler sees a real namespace and drops what is unused. */
-const namespaces = { nn: ['nn', 'optim', 'losses', 'data'] }
-/** Files that a worker is started with. */
-const workers = { bms: ['data/batch-worker.ts'] }
+const namespaces = { tensor: ['linalg'], nn: ['nn', 'optim', 'losses', 'data'] }
+/** Files that a worker or a process is started with. */
+const workers = { bms: ['data/batch-worker.ts', 'study/child.ts'] }
 
 /** Leaves those imports of an index as they are. */
 const keepNamespaces = (folders) => ({

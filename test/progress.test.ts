@@ -47,6 +47,31 @@ test('a live line says everything', () => {
   assert.match(line(), /^ring {2}[█░]+ {2}1,300\/4,000 {2}rec 0\.012 {2}syn -1\.50 {2}modes 8 {2}HQ 97\.1% {2}100 steps\/s {2}0:27 left$/)
 })
 
+test('a label that changes, and a time left that is known better than from the rate', () => {
+  const written: string[] = []
+  let [done, left] = [0, Number.NaN]
+  const stream = { write: (text: string) => written.push(text) } as unknown as ProgressStream
+  const shown = progress({
+    total: 100,
+    label: () => `${done}/2 runs`,
+    left: () => left,
+    stream,
+    now: () => 10_000 * written.length,
+    live: false,
+    colour: false,
+  })
+  shown.update(0)
+  done = 1
+  left = 75
+  shown.update(10, { hq: 50, 'ring wae': '10%' })
+  shown.update(10, { hq: 50, 'ring wae': undefined })
+  assert.equal(written, [
+    '0/2 runs  0/100  0%\n',
+    '1/2 runs  10/100  10%  ring wae 10%  HQ 50.0%  1.00 steps/s  1:15 left\n',
+    '1/2 runs  10/100  10%  HQ 50.0%  1:15 left\n',
+  ])
+})
+
 test('the line always fits, and step, speed and quality go last', () => {
   const state = { label: 'ring', step: 1300, total: 4000, terms: { rec: 0.01, syn: -1.5, pri: 2, kl: 0.1, modes: 8, hq: 97.1 }, rate: 152.4 }
   for (let columns = 1; columns < 160; columns++) assert.ok(liveLine(state, columns).length <= columns, `${columns}: ${liveLine(state, columns)}`)

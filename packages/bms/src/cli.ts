@@ -1,10 +1,12 @@
 // The `bms` command: reads the command line, leaves the work to commands/, and turns typed errors into one clear line.
 import { BmsError } from '@bms/tensor'
 import { Command, InvalidArgumentError, Option } from 'commander'
+import type { StudyOptions } from './commands/study.js'
 import type { TrainOptions } from './commands/train.js'
 import { adapterNames, architectures, checkOption, datasetNames } from './config.js'
 import { modelNames } from './models.js'
 import { integer, oneOf } from './schema.js'
+import { variants } from './study/variants.js'
 
 const adapter = (): Option => new Option('--adapter <which>', 'where to compute: a GPU, the software driver, or whichever there is').choices([...adapterNames])
 
@@ -151,6 +153,37 @@ program
   })
 
 program
+  .command('study')
+  .description("the paper's study: a run for each data set, model and seed, in a folder that also gets table.md and report.html; started again, it goes on")
+  .argument('<name>', '2d: the paper’s table of grid and ring')
+  .option('--seeds <n>', 'seeds 0 to n - 1 (default 3); more of them later only add runs')
+  .option('--models <list>', `of paper, ablations, all, ${variants.map(({ name }) => name).join(', ')} (default paper)`)
+  .option('--sets <list>', 'grid, ring (default both)')
+  .option('--jobs <n>', 'runs at once (default 1)')
+  .option('--steps <n>', "iterations of every run, instead of each set's own")
+  .option('--out <dir>', "the study's folder (default runs/study-2d)")
+  .addOption(adapter())
+  .action(async (name: string, o: StudyOptions) => {
+    const { study } = await import('./commands/study.js')
+    const { stopped, failed } = await study(name, o)
+    if (stopped) process.exitCode = 130
+    else if (failed > 0) process.exitCode = 1
+  })
+
+program
+  .command('table')
+  .description(
+    'modes and HQ% of runs on points as mean±deviation over seeds, beside the published values; given one study, its table.md and report.html are brought up to date',
+  )
+  .argument('<dir...>', 'folders of runs, or folders that hold such folders, as a study does')
+  .option('--markdown', 'print Markdown, and write no file')
+  .option('--json', 'print JSON with the numbers of every run, and write no file')
+  .action(async (dirs: string[], o: { markdown?: boolean; json?: boolean }) => {
+    const { table } = await import('./commands/table.js')
+    console.log(table(dirs, o))
+  })
+
+program
   .command('doctor')
   .description('what computes here: adapter, features, limits, driver, versions, and a one-second self-test')
   .addOption(adapter())
@@ -161,7 +194,7 @@ program
 
 // A reader that closes early (bms … | head) is no error of ours; training goes on without it.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE' && process.argv[2] !== 'train') process.exit(0)
+  if (error.code === 'EPIPE' && process.argv[2] !== 'train' && process.argv[2] !== 'study') process.exit(0)
 })
 
 try {

@@ -7,7 +7,7 @@ import { type FoundCheckpoint, newestFitting } from '../checkpoint.js'
 import { type ImageConfig, imageDatasets, isImageConfig, resolveConfig, type RunConfig, type RunOptions } from '../config.js'
 import { badArgument } from '../config/run.js'
 import { freeFolder, quoted, RunFolder, type RunResult } from '../run/folder.js'
-import { progress } from '../run/progress.js'
+import { type Progress, progress } from '../run/progress.js'
 import type { Training } from '../training/training.js'
 import type { RunKind, Running } from './kind.js'
 import { MixtureRun } from './train-mixtures.js'
@@ -20,6 +20,31 @@ export interface TrainOptions extends RunOptions {
   download?: boolean
   /** Of a folder of pictures: leave out those that cannot be read. */
   skipCorrupt?: boolean
+}
+
+/** Where a run tells how it goes: the terminal, unless `train` is given another. */
+export interface TrainView {
+  /** The run begins at `step`. What is returned is told of every step and of what the user should know, and stopped at the end. `about` says what is trained, in lines. */
+  begin(run: { config: RunConfig; step: number; about: readonly string[] }): Progress
+  /** Where the run ended and what is to be found where, in lines. */
+  end(lines: readonly string[]): void
+}
+
+export interface TrainControl {
+  view?: TrainView
+  /** Aborted, the run saves itself and `train` resolves to null. Without one, Ctrl-C and SIGTERM do that, and a second one leaves at once. */
+  signal?: AbortSignal
+}
+
+const terminal: TrainView = {
+  begin({ config, step, about }) {
+    const bar = progress({ total: config.steps, start: step, label: `${config.dataset} ${config.model}` })
+    for (const line of about) bar.log(line)
+    return bar
+  },
+  end(lines) {
+    for (const line of lines) console.log(line)
+  },
 }
 
 /** What is to be run; with the folder where it exists already. */
@@ -78,7 +103,7 @@ async function kindOf(config: RunConfig, options: TrainOptions): Promise<RunKind
 }
 
 /** Runs `bms train`. Resolves to the result, or to null when the run was interrupted and saved. */
-export async function train(options: TrainOptions): Promise<RunResult | null> {
+export async function train(options: TrainOptions, control: TrainControl = {}): Promise<RunResult | null> {
   const started = performance.now()
   const { config, folder: existing } = planRun(options)
   let folder = existing
@@ -102,7 +127,7 @@ export async function train(options: TrainOptions): Promise<RunResult | null> {
       if (options.anomaly) setDetectAnomaly(true)
       // Only now: a run that cannot start leaves no folder behind and changes none.
       folder ??= RunFolder.create(config.out, config)
-      return await run(kind, training, folder, started, saved)
+      return await run(kind, training, folder, { started, saved, ...control })
     } finally {
       if (options.anomaly) setDetectAnomaly(false)
       if (!device.isLost) device.destroy()
@@ -113,7 +138,14 @@ export async function train(options: TrainOptions): Promise<RunResult | null> {
   }
 }
 
-async function run(kind: RunKind, training: Training, folder: RunFolder, started: number, saved: FoundCheckpoint | undefined): Promise<RunResult | null> {
+interface Start extends TrainControl {
+  /** `performance.now()` when the command began. */
+  started: number
+  /** What the run goes on from. */
+  saved: FoundCheckpoint | undefined
+}
+
+async function run(kind: RunKind, training: Training, folder: RunFolder, { started, saved, view = terminal, signal }: Start): Promise<RunResult | null> {
   const { config, device } = training
   // Also without a checkpoint: the first may not have been reached.
   folder.rewindMetrics(training.step)
@@ -123,27 +155,20 @@ async function run(kind: RunKind, training: Training, folder: RunFolder, started
   // Anybody may have edited the file.
   const spent = typeof before === 'number' && Number.isFinite(before) ? Math.max(0, before) : 0
   const seconds = (): number => spent + (performance.now() - started) / 1000
-  const bar = progress({ total: config.steps, start: training.step, label: `${config.dataset} ${config.model}` })
-  for (const line of kind.describe(training)) bar.log(line)
+  const bar = view.begin({ config, step: training.step, about: kind.describe(training) })
   if (isAnomalyEnabled()) bar.log('looking for NaN: each op is watched, which is slow')
   for (const { path, why } of saved?.passed ?? []) bar.log(`${path} was passed over: ${why}`)
   if (saved) bar.log(`continues from step ${training.step} in ${folder.dir}`)
-  let interrupted = false
-  const interrupt = (): void => {
-    if (interrupted) process.exit(130)
-    interrupted = true
-    bar.log('saving… (again to leave at once)')
-  }
-  process.on('SIGINT', interrupt)
-  process.on('SIGTERM', interrupt)
-  const running: Running = { training, folder, bar, seconds, stop: () => interrupted }
+  const interrupts = signal ? { signal, off: () => {} } : keyboard(() => bar.log('saving… (again to leave at once)'))
+  const stop = (): boolean => interrupts.signal.aborted
+  const running: Running = { training, folder, bar, seconds, stop }
   try {
     await training.prepare()
     await kind.loop(running)
-    if (interrupted && training.step < config.steps) {
+    if (stop() && training.step < config.steps) {
       await kind.save(running)
       bar.stop()
-      console.log(`stopped at step ${training.step}; continue with: bms train ${config.dataset} --resume --out ${quoted(folder.dir)}`)
+      view.end([`stopped at step ${training.step}; continue with: bms train ${config.dataset} --resume --out ${quoted(folder.dir)}`])
       return null
     }
     const { metrics, summary } = await kind.finish(running)
@@ -159,9 +184,11 @@ async function run(kind: RunKind, training: Training, folder: RunFolder, started
     }
     folder.writeResult(result)
     bar.stop()
-    console.log(`\n${training.switches.title}, ${config.dataset}, seed ${config.seed}: ${summary}, ${result.steps} steps in ${result.seconds} s`)
-    console.log(`picture: ${folder.path('samples')}\nresult:  ${folder.path('result')}`)
-    if (isImageConfig(config)) console.log(`report:  ${folder.path('report')}`)
+    view.end([
+      `\n${training.switches.title}, ${config.dataset}, seed ${config.seed}: ${summary}, ${result.steps} steps in ${result.seconds} s`,
+      `picture: ${folder.path('samples')}\nresult:  ${folder.path('result')}`,
+      ...(isImageConfig(config) ? [`report:  ${folder.path('report')}`] : []),
+    ])
     return result
   } catch (error) {
     throw error instanceof DeviceLostError
@@ -170,9 +197,26 @@ async function run(kind: RunKind, training: Training, folder: RunFolder, started
         ? diverged(folder, error)
         : error
   } finally {
-    process.off('SIGINT', interrupt)
-    process.off('SIGTERM', interrupt)
+    interrupts.off()
     bar.stop()
+  }
+}
+
+/** Ctrl-C and SIGTERM as a signal. A second one ends the process. */
+function keyboard(told: () => void): { signal: AbortSignal; off: () => void } {
+  const controller = new AbortController()
+  const interrupt = (): void => {
+    if (controller.signal.aborted) process.exit(130)
+    controller.abort()
+    told()
+  }
+  const names = ['SIGINT', 'SIGTERM'] as const
+  for (const name of names) process.on(name, interrupt)
+  return {
+    signal: controller.signal,
+    off() {
+      for (const name of names) process.off(name, interrupt)
+    },
   }
 }
 

@@ -2,11 +2,10 @@
 // says as much when the run has only begun.
 import { lastFinite } from '../figures/lines.js'
 import { chart } from './chart.js'
-import { Html, html } from './html.js'
+import { type Html, html } from './html.js'
+import { type Page, page } from './page.js'
 import { reconstructions, samples } from './pictures.js'
-import { script } from './script.js'
 import { type ChartContent, charts, curveOf, hasStep, type Line, speedOf } from './series.js'
-import { style } from './style.js'
 import { memoryCard, settings, type Tile, tiles } from './tables.js'
 import type { MemoryPlan } from '../training/images.js'
 import type { Sheet } from './thin.js'
@@ -40,8 +39,6 @@ export interface RunReport {
   time?: string
 }
 
-const policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
-
 /**
  * The report as the text of an HTML file (UTF-8). Curves keep at most 2,000 points, spikes among them; sheets are thinned to 24 and about 3 MB, the
  * first and the last kept. A run without lines or sheets has a report as well.
@@ -55,7 +52,7 @@ export function reportHtml(report: RunReport): string {
   }
   const speed = speedOf(report.lines)
   const speeds = lastFinite(speed) === undefined ? [] : [{ title: 'Speed', axis: 'steps a second', curves: [speed], fromZero: true }]
-  const sections: readonly (readonly [id: string, name: string, content: Html | undefined])[] = [
+  const sections: Page['sections'] = [
     ['samples', 'Samples', samples(report.sheets)],
     ['reconstructions', 'Reconstructions', report.reconstructions && reconstructions(report.reconstructions)],
     ['scores', 'Scores', grid(drawn.scores)],
@@ -65,36 +62,16 @@ export function reportHtml(report: RunReport): string {
     ['settings', 'Settings', settings(report.config, report.defaults)],
     ['result', 'Result', report.result && settings(report.result, undefined, report.config)],
   ]
-  const shown = sections.filter(([, , content]) => content)
-  return html`<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="${policy}">
-<link rel="icon" href="data:,">
-<title>${report.title}</title>
-<style>${new Html(style)}</style>
-</head>
-<body>
-<header>
-<div>
-<h1>${report.title}</h1>
-<p class="facts">${state(report, step)}${facts(report.config)}</p>
-${tiles(highlights(report, step, drawn.scores, speed))}
-${report.notes && report.notes.length > 0 && html`<ul class="notes">${report.notes.map((note) => html`<li>${note}</li>`)}</ul>`}
-</div>
-<nav aria-label="Sections"><ul>${shown.map(([id, name]) => html`<li><a href="#${id}">${name}</a></li>`)}</ul></nav>
-</header>
-<main>
-${report.lines.length === 0 && html`<p class="empty soft">No step has been logged yet.</p>`}
-${shown.map(([id, name, content]) => html`<section><h2 id="${id}">${name}</h2>\n${content}\n</section>\n`)}
-</main>
-<footer>${footer(report)}</footer>
-<script>${new Html(script)}</script>
-</body>
-</html>
-`.text
+  return page({
+    title: report.title,
+    state: state(report, step),
+    facts: facts(report.config),
+    head: html`${tiles(highlights(report, step, drawn.scores, speed))}
+${report.notes && report.notes.length > 0 && html`<ul class="notes">${report.notes.map((note) => html`<li>${note}</li>`)}</ul>`}`,
+    lead: report.lines.length === 0 ? html`<p class="empty soft">No step has been logged yet.</p>` : undefined,
+    sections,
+    footer: footer(report),
+  })
 }
 
 /** The last step that anything tells of. */
@@ -105,10 +82,10 @@ function reached({ lines, result, sheets }: RunReport): number {
   )
 }
 
-function state({ config, result }: RunReport, step: number): Html {
-  if (result) return html`<span class="state done">finished</span>`
+function state({ config, result }: RunReport, step: number): Page['state'] {
+  if (result) return { text: 'finished', done: true }
   const total = field(config, 'steps')
-  return html`<span class="state">${typeof total === 'number' && total > 0 ? `${Math.min(100, Math.floor((100 * step) / total))} % done` : 'not finished'}</span>`
+  return { text: typeof total === 'number' && total > 0 ? `${Math.min(100, Math.floor((100 * step) / total))} % done` : 'not finished', done: false }
 }
 
 function facts(config: object): string {

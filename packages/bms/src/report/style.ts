@@ -66,6 +66,15 @@ th, td { padding: 4px 0; text-align: left; vertical-align: top; border-top: 1px 
 th { width: 42%; padding-right: 16px; color: var(--soft) }
 td.changed { font-weight: 650 }
 td.changed small { font-weight: 400; color: var(--soft) }
+.scroll { overflow-x: auto; margin: 8px 0 }
+.numbers th, .numbers td { width: auto; padding: 4px 0 4px 16px; text-align: right; white-space: nowrap; overflow-wrap: normal; color: var(--ink) }
+.numbers .text, .numbers th[scope=row], .numbers th[scope=colgroup] { text-align: left }
+.numbers .first { padding-left: 36px }
+.numbers tr > :first-child { padding-left: 0 }
+.numbers thead th { color: var(--soft); font-size: 13px }
+.numbers th[scope=colgroup] { color: var(--ink); font-weight: 650 }
+section > .card + .card { margin-top: 16px }
+.scroll + p, .card > p + p { margin-top: 4px }
 .bars { display: grid; grid-template-columns: max-content 1fr max-content; gap: 8px 12px; align-items: center; margin: 10px 0 12px; font-size: 14px }
 .bars i { display: block; height: 14px; min-width: 2px; border-radius: 3px }
 .bars b { font-weight: 600; text-align: right }

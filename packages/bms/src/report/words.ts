@@ -16,6 +16,9 @@ export function number(value: number): string {
   return text.replaceAll('-', '−')
 }
 
+/** Steps a second: whole, or with one digit where they are few. */
+export const speed = (rate: number): string => rate.toFixed(rate < 10 ? 1 : 0)
+
 export function bytes(count: number): string {
   const units = ['bytes', 'KiB', 'MiB', 'GiB', 'TiB']
   const unit = Math.min(units.length - 1, Math.max(0, Math.floor(Math.log2(Math.max(1, count)) / 10)))

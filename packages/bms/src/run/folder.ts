@@ -106,6 +106,11 @@ export class RunFolder {
     return new RunFolder(dir, parseConfig(readJson(path, files), path), files)
   }
 
+  /** Whether `dir` holds a run, good or damaged. */
+  static exists(dir: string, files: Files = fs): boolean {
+    return files.existsSync(join(dir, names.config))
+  }
+
   /** The run's configuration. */
   get config(): RunConfig {
     return this.#config
@@ -225,6 +230,13 @@ export class RunFolder {
     writeAtomic(this.path('closest'), png, this.files)
   }
 
+  /** result.json; undefined where the run has none yet. Throws `BAD_RESULT` where it is not one of ours, `READ_FAILED`. */
+  readResult(): RunResult | undefined {
+    const path = this.path('result')
+    const content = readWhole(path, this.files, largestConfig)
+    return content && parseResult(content.toString(), path)
+  }
+
   /** Writes result.json. Throws `WRITE_FAILED`. */
   writeResult(result: RunResult): void {
     this.#writeJson('result', result)
@@ -299,6 +311,37 @@ function describeRun(path: string, files: Files): string {
   }
 }
 
+const resultTypes: Record<keyof RunResult, string> = {
+  dataset: 'string',
+  model: 'string',
+  T: 'number',
+  seed: 'number',
+  steps: 'number',
+  metrics: 'object',
+  adapter: 'string',
+  seconds: 'number',
+}
+
+// Anybody may have edited the file: what is said of it later is said of numbers.
+function parseResult(content: string, path: string): RunResult {
+  const fail = (got: string): never => {
+    throw new BmsError('BAD_RESULT', `${path}: ${got}; it should be the result of a run. Delete it and continue the run with --resume to have it made again.`, {
+      path,
+    })
+  }
+  let value: unknown
+  try {
+    value = JSON.parse(content)
+  } catch {
+    fail('no JSON')
+  }
+  if (value === null || typeof value !== 'object') fail('no object')
+  const found = value as Record<string, unknown>
+  const wrong = Object.entries(resultTypes).find(([name, type]) => found[name] === null || typeof found[name] !== type)
+  if (wrong) fail(`${wrong[0]} is missing or no ${wrong[1]}`)
+  return value as RunResult
+}
+
 function readJson(path: string, files: Files): unknown {
   const content = readWhole(path, files, largestConfig)?.toString() ?? ''
   try {
@@ -312,5 +355,5 @@ function readJson(path: string, files: Files): unknown {
 
 /** A path as one word of a shell command. */
 export function quoted(path: string): string {
-  return /^[\w./~+-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`
+  return /^[\w./~+,-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`
 }

@@ -12,8 +12,10 @@ export interface ProgressOptions {
   total: number
   /** Step that the run starts from: 0, or the checkpoint's. */
   start?: number
-  /** What is being trained, at the front of the line. */
-  label?: string
+  /** What is being trained, at the front of the line; as a function, asked whenever the line is drawn. */
+  label?: string | (() => string)
+  /** Seconds left, NaN where that is unknown, for steps that do not all take the same time. By default what the rate says. */
+  left?: () => number
   /** Where to write; `process.stdout`. */
   stream?: ProgressStream
   /** Milliseconds, never going back; `performance.now`. */
@@ -45,7 +47,7 @@ const redrawMs = 80
 
 /** Starts showing progress. Nothing is written before the first `update` or `log`, and no timer keeps the process alive. */
 export function progress(options: ProgressOptions): Progress {
-  const { total, start = 0, label = '', stream = process.stdout, now = () => performance.now(), plainSeconds = 5 } = options
+  const { total, start = 0, label = '', left, stream = process.stdout, now = () => performance.now(), plainSeconds = 5 } = options
   const live = options.live ?? (stream.isTTY === true && !isCi())
   const paint = pc.createColors(options.colour ?? (live && pc.isColorSupported))
   const speed = speedometer()
@@ -57,7 +59,7 @@ export function progress(options: ProgressOptions): Progress {
   let pending = false
   let stopped = false
 
-  const state = (): LineState => ({ label, step, total, terms, rate: speed.rate() })
+  const state = (): LineState => ({ label: typeof label === 'string' ? label : label(), step, total, terms, rate: speed.rate(), left: left?.() })
   const erase = () => {
     readline.cursorTo(stream, 0)
     readline.clearLine(stream, 0)
@@ -107,6 +109,8 @@ interface LineState {
   total: number
   terms: ProgressTerms
   rate: number
+  /** Seconds left, where that is known better than from the rate. */
+  left?: number
 }
 
 interface Part {
@@ -116,17 +120,19 @@ interface Part {
   paint?: (text: string) => string
 }
 
-function parts({ label, step, total, terms, rate }: LineState, paint: ReturnType<typeof pc.createColors>): Part[] {
+function parts(
+  { label, step, total, terms, rate, left = rate > 0 ? (total - step) / rate : NaN }: LineState,
+  paint: ReturnType<typeof pc.createColors>,
+): Part[] {
   const { modes, hq, ...losses } = terms
   const shown = Object.entries(losses).filter(([, value]) => value !== undefined)
-  const left = rate > 0 ? (total - step) / (rate || NaN) : NaN
   return [
     { text: label, rank: 70, paint: paint.bold },
     { text: `${whole(step)}/${whole(total)}`, rank: Infinity },
     ...shown.map(([name, value], i): Part => ({ text: `${name} ${short(value)}`, rank: shown.length - i, paint: paint.dim })),
     ...(modes === undefined ? [] : [{ text: `modes ${modes}`, rank: 60, paint: paint.cyan }]),
     ...(hq === undefined ? [] : [{ text: `HQ ${typeof hq === 'number' ? `${hq.toFixed(1)}%` : hq}`, rank: 65, paint: paint.green }]),
-    { text: Number.isNaN(rate) ? '' : `${short(rate)} steps/s`, rank: 50 },
+    { text: rate > 0 ? `${short(rate)} steps/s` : '', rank: 50 },
     { text: Number.isFinite(left) ? `${duration(left)} left` : '', rank: 55 },
   ].filter((part) => part.text !== '')
 }
