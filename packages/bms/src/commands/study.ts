@@ -141,7 +141,7 @@ async function runStudy(
 async function drawFigures(folder: StudyFolder, runs: readonly StudyRun[], adapter: StudyOptions['adapter']): Promise<void> {
   let what = ''
   const infos = runs.map(({ dataset, variant, seed, dir }) => ({ dataset, variant: variant.name, title: variant.title, seed, dir }))
-  const bar = progress({ total: infos.length + 2, label: () => `figures: ${what}`, plainSeconds: 30 })
+  const bar = progress({ total: infos.length + 2, label: () => `figures: ${what}`, rate: false, plainSeconds: 30 })
   try {
     await studyFigures(infos, folder.path('figures'), {
       adapter: adapter as RunConfig['adapter'] | undefined,

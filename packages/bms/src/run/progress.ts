@@ -16,6 +16,8 @@ export interface ProgressOptions {
   label?: string | (() => string)
   /** Seconds left, NaN where that is unknown, for steps that do not all take the same time. By default what the rate says. */
   left?: () => number
+  /** Show steps a second; true. */
+  rate?: boolean
   /** Where to write; `process.stdout`. */
   stream?: ProgressStream
   /** Milliseconds, never going back; `performance.now`. */
@@ -59,7 +61,14 @@ export function progress(options: ProgressOptions): Progress {
   let pending = false
   let stopped = false
 
-  const state = (): LineState => ({ label: typeof label === 'string' ? label : label(), step, total, terms, rate: speed.rate(), left: left?.() })
+  const state = (): LineState => ({
+    label: typeof label === 'string' ? label : label(),
+    step,
+    total,
+    terms,
+    rate: options.rate === false ? NaN : speed.rate(),
+    left: left?.(),
+  })
   const erase = () => {
     readline.cursorTo(stream, 0)
     readline.clearLine(stream, 0)
