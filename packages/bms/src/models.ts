@@ -14,7 +14,8 @@ export type ObjectiveName = 'many-sample' | 'veegan' | 'gdpp-gan' | 'md-gan'
  *
  *     wRec · pick_t ‖x − G(ẑᵗ)‖  −  wSyn · pick_t s(G(ẑᵗ))  −  wPri · s(G(z̃))  +  wKl · (−s_L(ẑ¹))
  *
- * where `draws` says what pick is (unless the run asks for another, `hyper.draws`), and the last term stands for the mean over the draws, which its first draw estimates
+ * where `draws` says what pick is (unless the run asks for another, `hyper.draws`), and the last term stands for the mean over the draws, which its first draw
+ * estimates
  * without bias. The weights stand in `defaults.ts`; a term that a model does not have is switched off here.
  */
 export interface ModelSwitches {

@@ -5,13 +5,14 @@ import type { MixtureName } from '../data/mixtures.js'
 import { unknownName } from '../names.js'
 import { duration } from '../report/words.js'
 import { quoted, RunFolder, type RunResult } from '../run/folder.js'
+import { onInterrupt } from '../run/interrupt.js'
 import { progress } from '../run/progress.js'
 import { integer, oneOf } from '../schema.js'
 import { StudyDisplay } from '../study/display.js'
 import { StudyFolder } from '../study/folder.js'
 import { writeOutputs } from '../study/outputs.js'
 import { planStudy, type StudyRun } from '../study/plan.js'
-import { type Outcome, type Pool, startPool } from '../study/pool.js'
+import { type Outcome, startPool } from '../study/pool.js'
 import { terminalTable } from '../study/text-table.js'
 import { chosenVariants, studySets } from '../study/variants.js'
 import { studyFigures } from './study-figures.js'
@@ -113,7 +114,11 @@ async function runStudy(
     }
   }
   const pool = startPool(waiting, { jobs, adapter, signal: controller.signal, told: (run, message) => display.told(run, message), ended })
-  const off = onInterrupt(controller, pool, () => display.log('saving… (again to leave at once)'))
+  const off = onInterrupt(
+    controller,
+    () => display.log('saving… (again to leave at once)'),
+    () => pool.kill(),
+  )
   try {
     await pool.done
   } finally {
@@ -183,21 +188,4 @@ function resultOf(run: StudyRun): RunResult {
   const result = RunFolder.open(run.dir).readResult()
   if (!result) throw new BmsError('READ_FAILED', `${run.dir}: its result.json is gone since the run ended`, { path: run.dir, reason: 'ENOENT' })
   return result
-}
-
-/** The first Ctrl-C or SIGTERM lets the runs save, the second leaves at once. */
-function onInterrupt(controller: AbortController, pool: Pool, told: () => void): () => void {
-  const interrupt = (): void => {
-    if (controller.signal.aborted) {
-      pool.kill()
-      process.exit(130)
-    }
-    controller.abort()
-    told()
-  }
-  const names = ['SIGINT', 'SIGTERM'] as const
-  for (const name of names) process.on(name, interrupt)
-  return () => {
-    for (const name of names) process.off(name, interrupt)
-  }
 }

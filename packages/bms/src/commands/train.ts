@@ -7,6 +7,7 @@ import { type FoundCheckpoint, newestFitting } from '../checkpoint.js'
 import { type ImageConfig, imageDatasets, isImageConfig, resolveConfig, type RunConfig, type RunOptions } from '../config.js'
 import { badArgument } from '../config/run.js'
 import { freeFolder, quoted, RunFolder, type RunResult } from '../run/folder.js'
+import { onInterrupt } from '../run/interrupt.js'
 import { type Progress, progress } from '../run/progress.js'
 import type { Training } from '../training/training.js'
 import type { RunKind, Running } from './kind.js'
@@ -159,8 +160,9 @@ async function run(kind: RunKind, training: Training, folder: RunFolder, { start
   if (isAnomalyEnabled()) bar.log('looking for NaN: each op is watched, which is slow')
   for (const { path, why } of saved?.passed ?? []) bar.log(`${path} was passed over: ${why}`)
   if (saved) bar.log(`continues from step ${training.step} in ${folder.dir}`)
-  const interrupts = signal ? { signal, off: () => {} } : keyboard(() => bar.log('saving… (again to leave at once)'))
-  const stop = (): boolean => interrupts.signal.aborted
+  const own = new AbortController()
+  const off = signal ? () => {} : onInterrupt(own, () => bar.log('saving… (again to leave at once)'))
+  const stop = (): boolean => (signal ?? own.signal).aborted
   const running: Running = { training, folder, bar, seconds, stop }
   try {
     await training.prepare()
@@ -197,26 +199,8 @@ async function run(kind: RunKind, training: Training, folder: RunFolder, { start
         ? diverged(folder, error)
         : error
   } finally {
-    interrupts.off()
+    off()
     bar.stop()
-  }
-}
-
-/** Ctrl-C and SIGTERM as a signal. A second one ends the process. */
-function keyboard(told: () => void): { signal: AbortSignal; off: () => void } {
-  const controller = new AbortController()
-  const interrupt = (): void => {
-    if (controller.signal.aborted) process.exit(130)
-    controller.abort()
-    told()
-  }
-  const names = ['SIGINT', 'SIGTERM'] as const
-  for (const name of names) process.on(name, interrupt)
-  return {
-    signal: controller.signal,
-    off() {
-      for (const name of names) process.off(name, interrupt)
-    },
   }
 }
 

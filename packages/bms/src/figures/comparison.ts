@@ -1,7 +1,7 @@
 // The paper's figure of samples: the target and what each method makes of it, one line a data set, with what the metric says under each panel.
 import type { Mixture } from '../data/mixtures.js'
 import { assign, goodRadius, modesAndQuality } from '../metrics/modes.js'
-import { circle, count, crosses, dots, legend, whole } from './marks.js'
+import { count, crosses, dots, legend, modeCircles, whole } from './marks.js'
 import { atLeastOne, chunks, dataAxes, margin, type Panels, panels, panelsPerLine, titles } from './panels.js'
 import { colours, label, page } from './svg.js'
 
@@ -72,10 +72,4 @@ function samplesPanel(grid: Panels, top: number, column: number, mixture: Mixtur
     label(`HQ ${hq.toFixed(1)} %`, centre, bottom + 62, { size: 12, weight: 600, anchor: 'middle' }),
     label(reached, centre, bottom + 77, { size: 11.5, fill: colours.soft, anchor: 'middle' }),
   ].join('')
-}
-
-/** The modes' 3σ circles. */
-export function modeCircles(mixture: Mixture, frame: ReturnType<typeof dataAxes>): string {
-  const style = { stroke: colours.axis, strokeWidth: 0.6, strokeOpacity: 0.8 }
-  return mixture.means.map(([x, y]) => circle(frame, x, y, goodRadius * mixture.sigma, style)).join('')
 }

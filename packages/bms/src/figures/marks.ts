@@ -1,4 +1,6 @@
 // Points of a scatter plot: dots for good samples, crosses for the others (two shapes, for readers without colours), rings around modes, and the legend of both.
+import type { Mixture } from '../data/mixtures.js'
+import { goodRadius } from '../metrics/modes.js'
 import type { Axes } from './axes.js'
 import { colours, element, label } from './svg.js'
 
@@ -27,6 +29,15 @@ function cross(x: number, y: number, arm: number): string {
 /** A circle in the coordinates of the axes. */
 export function circle(frame: Axes, x: number, y: number, radius: number, style: Record<string, string | number>): string {
   return element('circle', { cx: frame.x(x), cy: frame.y(y), r: frame.x(radius) - frame.x(0), fill: 'none', ...style })
+}
+
+/** The 3σ circles of a mixture's modes. */
+export function modeCircles(
+  mixture: Mixture,
+  frame: Axes,
+  style: { strokeWidth: number; strokeOpacity: number } = { strokeWidth: 0.6, strokeOpacity: 0.8 },
+): string {
+  return mixture.means.map(([x, y]) => circle(frame, x, y, goodRadius * mixture.sigma, { stroke: colours.axis, ...style })).join('')
 }
 
 /** A dot and a cross with a text behind each, from (x, y) to the right. */

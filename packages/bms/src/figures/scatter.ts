@@ -4,7 +4,7 @@ import { BmsError } from '@bms/tensor'
 import type { Mixture } from '../data/mixtures.js'
 import { assign, goodRadius, modesAndQuality } from '../metrics/modes.js'
 import { type Axes, axes, type Box } from './axes.js'
-import { circle, count, crosses, dots, legend, percent, whole } from './marks.js'
+import { circle, count, crosses, dots, legend, modeCircles, percent, whole } from './marks.js'
 import { colours, label, page } from './svg.js'
 
 export interface ScatterOptions {
@@ -56,13 +56,9 @@ export function scatterSvg({ target, generated, mixture, title, subtitle = '' }:
     offsets[2 * i + 1] = (generated[2 * i + 1] - my) / mixture.sigma
   }
 
-  const modeCircles = (frame: Axes) =>
-    mixture.means.map(([x, y]) => circle(frame, x, y, goodRadius * mixture.sigma, { stroke: colours.axis, strokeWidth: 0.75, strokeOpacity: 0.7 })).join('')
-  const targetPanel = panel(plain[0], modeCircles(plain[0]) + dots(plain[0], target, () => true, colours.target, 0.45))
-  const generatedPanel = panel(
-    plain[1],
-    modeCircles(plain[1]) + dots(plain[1], generated, good, colours.blue, 0.45) + crosses(plain[1], generated, (i) => !good(i)),
-  )
+  const rings = (frame: Axes): string => modeCircles(mixture, frame, { strokeWidth: 0.75, strokeOpacity: 0.7 })
+  const targetPanel = panel(plain[0], rings(plain[0]) + dots(plain[0], target, () => true, colours.target, 0.45))
+  const generatedPanel = panel(plain[1], rings(plain[1]) + dots(plain[1], generated, good, colours.blue, 0.45) + crosses(plain[1], generated, (i) => !good(i)))
   const border = circle(zoomed, 0, 0, goodRadius, { stroke: colours.soft })
   const borderName = label('3σ', zoomed.x(goodRadius * Math.SQRT1_2) + 6, zoomed.y(goodRadius * Math.SQRT1_2) - 5, { size: 13, halo: true })
   const zoomPanel = panel(zoomed, crosses(zoomed, offsets, (i) => !good(i)) + dots(zoomed, offsets, good, colours.blue, 0.35) + border + borderName)

@@ -1,6 +1,7 @@
 // report.html of a study: its tables, figures and learning curves as one page that opens anywhere.
 import type { Curve } from '../figures/lines.js'
-import { palette } from '../figures/lines.js'
+import { meanCurve as meanOf, palette } from '../figures/lines.js'
+import { chunks } from '../figures/panels.js'
 import { chart } from '../report/chart.js'
 import { type Html, html, picture } from '../report/html.js'
 import { page } from '../report/page.js'
@@ -81,20 +82,11 @@ function groupsOf<T extends { row: Row }>(list: readonly T[]): { name: string; g
   return [
     { name: '', all: list.filter(inPaper) },
     { name: ', ablations', all: list.filter((one) => !inPaper(one)) },
-  ].flatMap(({ name, all }) =>
-    Array.from({ length: Math.ceil(all.length / palette.length) }, (_, i) => ({
-      name: i > 0 ? `${name} (${i + 1})` : name,
-      group: all.slice(i * palette.length, (i + 1) * palette.length),
-    })),
-  )
+  ].flatMap(({ name, all }) => chunks(all, palette.length).map((group, i) => ({ name: i > 0 ? `${name} (${i + 1})` : name, group })))
 }
 
 /** The mean over runs at the steps that all of them have. */
-export function meanCurve(name: string, runs: readonly FinishedRun[], measure: string): Curve {
-  const all = runs.map(({ lines }) => {
-    const { steps, values } = curveOf(lines, measure)
-    return new Map(steps.map((step, i) => [step, values[i]!]))
-  })
-  const steps = [...(all[0]?.keys() ?? [])].filter((step) => all.every((curve) => curve.has(step)))
-  return { name, steps, values: steps.map((step) => all.reduce((sum, curve) => sum + curve.get(step)!, 0) / all.length) }
-}
+export const meanCurve = (name: string, runs: readonly FinishedRun[], measure: string): Curve => ({
+  ...meanOf(runs.map(({ lines }) => curveOf(lines, measure))),
+  name,
+})
